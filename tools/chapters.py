@@ -1,0 +1,80 @@
+"""What every chapter shares: the public address, the badge, and the set-up cell.
+
+The address of the repository is written once, in ``_config.yml``; the badge and the
+set-up cell are made from it here. ``tests/test_notebooks.py`` holds every chapter to
+these texts, and ``make address`` rewrites them all at once.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTERS = ROOT / "chapters"
+CONFIG = ROOT / "_config.yml"
+
+BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
+
+SETUP_CELL = """\
+try:
+    import ramlib.figures
+except ImportError:  # in Colab: install once, keeping Colab's own PyTorch
+    %pip install -q git+{address}
+    import ramlib.figures
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+ramlib.figures.style()
+torch.set_num_threads(2)"""
+
+
+def address(config: Path = CONFIG) -> str:
+    """The public address: ``repository: url:`` of ``_config.yml``, without a slash."""
+    found = re.search(
+        r"^repository:\n(?:[ \t]+.*\n)*?[ \t]+url:[ \t]*(\S+)",
+        config.read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    if not found:
+        raise ValueError(f"{config} has no repository: url:")
+    return found.group(1).rstrip("/")
+
+
+def owner_and_name(url: str) -> tuple[str, str]:
+    """Split ``https://github.com/owner/name`` into its owner and its name."""
+    found = re.fullmatch(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?", url)
+    if not found:
+        raise ValueError(
+            f"{url!r} is not an address of the form https://github.com/owner/name"
+        )
+    return found.group(1), found.group(2)
+
+
+def book_address(url: str) -> str:
+    """Where GitHub Pages serves the book of the repository at ``url``."""
+    owner, name = owner_and_name(url)
+    return f"https://{owner.lower()}.github.io/{name}/"
+
+
+def setup_cell(url: str | None = None) -> str:
+    """The text of the set-up cell, the same in every chapter."""
+    return SETUP_CELL.format(address=url or address())
+
+
+def colab_address(path: str, url: str | None = None) -> str:
+    """Where Colab opens the notebook at ``path`` (relative to the repository)."""
+    owner, name = owner_and_name(url or address())
+    return f"https://colab.research.google.com/github/{owner}/{name}/blob/main/{path}"
+
+
+def badge(path: str, url: str | None = None) -> str:
+    """The Markdown of the Colab badge that stands under a chapter's title."""
+    return f"[![Open in Colab]({BADGE_IMAGE})]({colab_address(path, url)})"
+
+
+def notebooks() -> list[Path]:
+    """Every chapter, in order."""
+    return sorted(CHAPTERS.glob("[0-9][0-9]_*.ipynb"))
