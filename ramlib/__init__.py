@@ -1,0 +1,1 @@
+"""Recurrent attention models: hard visual attention that learns where to look."""

@@ -1,0 +1,109 @@
+"""What happened in a rollout, step by step, as plain tensors.
+
+A `Trace` knows no model: figures and the glimpse player draw it, tests compare it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Trace"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Every step of B episodes of T glimpses.
+
+    Attributes:
+        images: (B, C, H, W), uint8 or float in [0, 1].
+        labels: (B,) int64, or None where there are none.
+        locations: (B, T, 2), the (x, y) that were looked at, in [-1, 1]².
+        means: (B, T, 2), the mean of the policy that chose each location. Nothing chose
+            a first location that was random or given: there it is the location itself.
+        samples: (B, T, 2), what the policy drew, before it was clamped to the image.
+        patches: (B, T, S, C, g, g) in [0, 1], what the retina saw, finest scale first.
+        hidden: (B, T, D), the core's state after each glimpse.
+        probs: (B, T, A), the class probabilities the action network would give if the
+            episode ended after that glimpse.
+        values: (B, T), the value network's guess of the reward.
+    """
+
+    images: Tensor
+    labels: Tensor | None
+    locations: Tensor
+    means: Tensor
+    samples: Tensor
+    patches: Tensor
+    hidden: Tensor
+    probs: Tensor
+    values: Tensor
+
+    def __len__(self) -> int:
+        """B, the number of episodes."""
+        return len(self.images)
+
+    @property
+    def num_glimpses(self) -> int:
+        """T."""
+        return self.locations.shape[1]
+
+    @property
+    def num_scales(self) -> int:
+        """S."""
+        return self.patches.shape[2]
+
+    @property
+    def glimpse_size(self) -> int:
+        """g, the side of a patch, in its own pixels."""
+        return self.patches.shape[-1]
+
+    @property
+    def predictions(self) -> Tensor:
+        """(B, T), the class that looked most probable after each glimpse."""
+        return self.probs.argmax(dim=-1)
+
+    def __getitem__(self, episodes) -> Trace:
+        """Select episodes by a slice, a list, or an index or boolean tensor."""
+        if isinstance(episodes, int):
+            episodes = [episodes]
+        return self._map(lambda tensor: tensor[episodes])
+
+    def cpu(self) -> Trace:
+        """Copy every tensor to the CPU."""
+        return self._map(Tensor.cpu)
+
+    def _map(self, function) -> Trace:
+        tensors = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return Trace(**{k: v if v is None else function(v) for k, v in tensors.items()})
+
+    def __repr__(self) -> str:
+        """Say what it holds in one line."""
+        height, width = self.images.shape[-2:]
+        return (
+            f"Trace of {len(self)} episodes of {self.num_glimpses} glimpses "
+            f"at {height} × {width}"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the glimpse player in a notebook."""
+        from ramlib import player  # a Trace needs the player only to be seen
+
+        return player.render(self)
+
+    @staticmethod
+    def stack(steps: list[dict[str, Tensor]], **whole: Tensor | None) -> Trace:
+        """Join per-step tensors (B, ...) along a new second dimension.
+
+        Args:
+            steps: one dictionary per glimpse, holding the per-step attributes.
+            **whole: `images` and `labels`.
+
+        Returns:
+            The trace.
+        """
+        joined = {k: torch.stack([s[k] for s in steps], dim=1) for k in steps[0]}
+        return Trace(**joined, **whole)
