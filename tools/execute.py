@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import nbformat
-from chapters import ROOT, notebooks
+from course import ROOT, notebooks
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 

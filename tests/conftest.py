@@ -1,0 +1,75 @@
+"""The built book, made once for all the tests that look at it."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "_build"
+BUILD_TIMEOUT = 600  # seconds
+
+
+def sources() -> list[Path]:
+    """Every file that the book is made from."""
+    found = [ROOT / "_config.yml", ROOT / "_toc.yml", ROOT / "requirements.txt"]
+    for folder in ("book", "chapters", "ramlib", "tools"):
+        found += [
+            path
+            for path in sorted((ROOT / folder).rglob("*"))
+            if path.is_file()
+            and not {"__pycache__", "_build", "_vendor"} & set(path.parts)
+            and path.suffix not in {".pyc", ".new"}
+        ]
+    return [path for path in found if path.is_file()]
+
+
+def fingerprint() -> str:
+    digest = hashlib.sha256()
+    for path in sources():
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@pytest.fixture(scope="session")
+def book_html() -> Path:
+    """The folder of the built book: warnings are errors; built again only when stale."""
+    html, stamp, log = BUILD / "html", BUILD / ".stamp", BUILD / "build.log"
+    BUILD.mkdir(exist_ok=True)
+    with FileLock(BUILD / ".lock"):
+        now = fingerprint()
+        if (html / "index.html").is_file() and stamp.is_file():
+            if stamp.read_text() == now:
+                return html
+            stamp.unlink()
+        command = [sys.executable, "-m", "jupyter_book", "build", "book/"]
+        command += ["-n", "-W", "--keep-going", "--all"]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=BUILD_TIMEOUT,
+        )
+        log.write_text(done.stdout)
+        if done.returncode or not (html / "index.html").is_file():
+            warned = [
+                line
+                for line in done.stdout.splitlines()
+                if "WARNING" in line or "ERROR" in line
+            ]
+            pytest.fail(
+                f"the book does not build without a warning ({log}):\n"
+                + "\n".join(warned or done.stdout.splitlines()[-30:]),
+                pytrace=False,
+            )
+        stamp.write_text(now)
+    return html
