@@ -45,10 +45,17 @@ def to_pixels(locations: Tensor, height: int, width: int) -> Tensor:
         width: W, in pixels.
 
     Returns:
-        (..., 2), (px, py) with the image spanning [0, W] × [0, H].
+        (..., 2), (px, py) with the image spanning [0, W] × [0, H]; at least float32.
     """
-    x, y = locations.unbind(-1)
+    x, y = _precise(locations).unbind(-1)
     return torch.stack([(x + 1) * (width / 2), (y + 1) * (height / 2)], dim=-1)
+
+
+def _precise(locations: Tensor) -> Tensor:
+    """Half precision cannot name every pixel: bring it, and integers, to float32."""
+    if locations.is_floating_point() and locations.dtype.itemsize >= 4:
+        return locations
+    return locations.float()
 
 
 def to_locations(pixels: Tensor, height: int, width: int) -> Tensor:
@@ -76,7 +83,7 @@ def patch_corner(locations: Tensor, size: int, height: int, width: int) -> Tenso
         width: W, in pixels.
 
     Returns:
-        (..., 2) whole numbers (left, top), in the dtype of `locations`; they may lie
+        (..., 2) whole numbers (left, top) as floats, at least float32; they may lie
         outside the image.
     """
     return torch.floor(to_pixels(locations, height, width) - (size / 2 - 0.5))
@@ -136,8 +143,8 @@ class Prepared(NamedTuple):
 class GlimpseSensor(nn.Module):
     r"""Extract a retina-like glimpse: sharp where it looks, coarser further out.
 
-    Scale s of S sees a patch of :math:`g \cdot 2^s` pixels around the location, averaged
-    in blocks of :math:`2^s \times 2^s` pixels down to g × g: the paper's
+    Scale s of S sees a patch of :math:`g \cdot 2^s` pixels around the location,
+    averaged in blocks of :math:`2^s \times 2^s` pixels down to g × g: the paper's
     :math:`\rho(x_t, l_{t-1})`. What lies outside the image is black.
 
     Looking has two parts. `prepare` sums each image into a table once, in O(HW); `look`
@@ -175,7 +182,9 @@ class GlimpseSensor(nn.Module):
         boundaries = steps[:, None] * torch.arange(g + 1)
         self.register_buffer("boundaries", boundaries, persistent=False)
         self.register_buffer("middle", steps * g / 2 - 0.5, persistent=False)  # (S,)
-        self.reach = g * 2 ** (num_scales - 1)  # the side of the coarsest patch, in pixels
+        self.reach = g * 2 ** (
+            num_scales - 1
+        )  # the side of the coarsest patch, in pixels
         self.register_buffer("area", (steps**2).double(), persistent=False)  # (S,)
 
     @property
@@ -232,13 +241,12 @@ class GlimpseSensor(nn.Module):
         Returns:
             The tables, to be passed to `look`; exact for uint8 images.
         """
-        B, C, H, W = images.shape
         if images.dtype == torch.uint8:
-            exact = 255 * H * W < 2**31  # up to 2,901 × 2,901 pixels
+            exact = 255 * images[0, 0].numel() < 2**31  # up to 2,901 × 2,901 pixels
             kind = torch.int32 if exact else torch.int64
             dtype, white = torch.float32, 255.0
         else:
-            # A float32 table would lose 1e-3 at 2,048 × 2,048: sums grow, details do not.
+            # A float32 table would lose 1e-3 at 2,048 × 2,048: sums grow, details don't.
             kind, white = torch.float64, 1.0
             dtype = torch.promote_types(images.dtype, torch.float32)
         sums = images.cumsum(dim=3, dtype=kind).cumsum(dim=2, dtype=kind)
@@ -256,10 +264,8 @@ class GlimpseSensor(nn.Module):
         """
         B, C, H1, W1 = prepared.table.shape
         S, g = self.num_scales, self.glimpse_size
-        places = locations.detach().reshape(B, -1, 2)  # (B, K, 2)
+        places = _precise(locations.detach()).reshape(B, -1, 2)  # (B, K, 2)
         K = places.shape[1]
-        if not places.is_floating_point() or places.dtype.itemsize < 4:
-            places = places.float()  # half precision cannot name every pixel
         xs = self._boundaries(places[..., 0], W1 - 1)  # (B, K, S, g+1)
         ys = self._boundaries(places[..., 1], H1 - 1)
         index = ys[..., :, None] * W1 + xs[..., None, :]  # (B, K, S, g+1, g+1)
@@ -321,15 +327,17 @@ def check_images(images: Tensor, num_channels: int = 1) -> Tensor:
         raise ValueError(
             f"images have shape {shape}; give (H, W), (B, H, W) or (B, C, H, W)"
         )
-    if images.dim() < 4:
-        images = images.reshape(-1, 1, *shape[-2:])
-    if images.shape[1] != num_channels:
-        raise ValueError(
-            f"images of shape {shape} have {images.shape[1]} channel(s), but this model "
-            f"was made for {num_channels}; give (B, {num_channels}, H, W)"
-        )
     if images.numel() == 0:
         raise ValueError(f"images have shape {shape}: there is nothing to look at")
+    if images.dim() == 2:
+        images = images[None]
+    if images.dim() == 3:
+        images = images[:, None]
+    if images.shape[1] != num_channels:
+        raise ValueError(
+            f"images of shape {shape} have {images.shape[1]} channel(s), but this "
+            f"model was made for {num_channels}; give (B, {num_channels}, H, W)"
+        )
     if images.dtype == torch.uint8:
         return images
     if not images.is_floating_point():

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 __all__ = ["Trace"]
@@ -93,17 +92,3 @@ class Trace:
         from ramlib import player  # a Trace needs the player only to be seen
 
         return player.render(self)
-
-    @staticmethod
-    def stack(steps: list[dict[str, Tensor]], **whole: Tensor | None) -> Trace:
-        """Join per-step tensors (B, ...) along a new second dimension.
-
-        Args:
-            steps: one dictionary per glimpse, holding the per-step attributes.
-            **whole: `images` and `labels`.
-
-        Returns:
-            The trace.
-        """
-        joined = {k: torch.stack([s[k] for s in steps], dim=1) for k in steps[0]}
-        return Trace(**joined, **whole)
