@@ -182,9 +182,7 @@ class GlimpseSensor(nn.Module):
         boundaries = steps[:, None] * torch.arange(g + 1)
         self.register_buffer("boundaries", boundaries, persistent=False)
         self.register_buffer("middle", steps * g / 2 - 0.5, persistent=False)  # (S,)
-        self.reach = g * 2 ** (
-            num_scales - 1
-        )  # the side of the coarsest patch, in pixels
+        self.reach = g * 2 ** (num_scales - 1)  # the coarsest patch's side, in pixels
         self.register_buffer("area", (steps**2).double(), persistent=False)  # (S,)
 
     @property
@@ -242,11 +240,12 @@ class GlimpseSensor(nn.Module):
             The tables, to be passed to `look`; exact for uint8 images.
         """
         if images.dtype == torch.uint8:
-            exact = 255 * images[0, 0].numel() < 2**31  # up to 2,901 × 2,901 pixels
+            height, width = images.shape[-2:]
+            exact = 255 * height * width < 2**31  # up to 2,901 × 2,901 pixels
             kind = torch.int32 if exact else torch.int64
             dtype, white = torch.float32, 255.0
         else:
-            # A float32 table would lose 1e-3 at 2,048 × 2,048: sums grow, details don't.
+            # A float32 table would lose 1e-3 at 2,048 × 2,048: sums grow.
             kind, white = torch.float64, 1.0
             dtype = torch.promote_types(images.dtype, torch.float32)
         sums = images.cumsum(dim=3, dtype=kind).cumsum(dim=2, dtype=kind)
