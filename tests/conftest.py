@@ -39,7 +39,7 @@ def fingerprint() -> str:
 
 @pytest.fixture(scope="session")
 def book_html() -> Path:
-    """The folder of the built book: warnings are errors; built again only when stale."""
+    """The folder of the built book: warnings fail it; built again only when stale."""
     html, stamp, log = BUILD / "html", BUILD / ".stamp", BUILD / "build.log"
     BUILD.mkdir(exist_ok=True)
     with FileLock(BUILD / ".lock"):

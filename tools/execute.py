@@ -15,9 +15,10 @@ import time
 from pathlib import Path
 
 import nbformat
-from course import ROOT, notebooks
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+
+from course import ROOT, notebooks
 
 CELL_TIMEOUT = 300  # seconds; the budgets of the tests are far tighter
 

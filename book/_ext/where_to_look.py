@@ -1,0 +1,53 @@
+"""What the book needs beyond Jupyter Book, in three small pieces.
+
+- The source folder is the repository's root, so that ``jupyter-book build book/`` reads
+  the chapters where they are: no links and no copies.
+- MathJax is one local file, so that no page asks another machine for anything.
+- The badge of a chapter's first cell is a local picture on the page.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+
+from sphinx.errors import ExtensionError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+LOCAL_BADGE = "/book/images/open-in-colab.svg"  # from the source folder
+
+MATHJAX_PACKAGE = "sphinx-mathjax-offline"
+# Every TeX extension and the letters in one file. The shorter tex-svg.js asks for more
+# files at the first \boldsymbol.
+MATHJAX_FILE = "sphinx-mathjax-offline/static/mathjax/tex-svg-full.js"
+
+
+def copy_mathjax(app) -> None:
+    """Put the one file of MathJax where ``mathjax_path`` says it is."""
+    if app.builder.format != "html":
+        return
+    try:
+        package = importlib.metadata.distribution(MATHJAX_PACKAGE)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ExtensionError(
+            f"{MATHJAX_PACKAGE} is not installed; run pip install -r requirements.txt"
+        ) from error
+    target = Path(app.outdir) / "_static" / app.config.mathjax_path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(package.locate_file(MATHJAX_FILE), target)
+
+
+def use_local_badge(app, docname: str, source: list[str]) -> None:
+    """Show the badge from the book's own pictures; its link stays as it is."""
+    source[0] = source[0].replace(BADGE, LOCAL_BADGE)
+
+
+def setup(app) -> dict:
+    """Connect the three pieces."""
+    app.srcdir = type(app.srcdir)(ROOT)
+    app.connect("builder-inited", copy_mathjax)
+    app.connect("source-read", use_local_badge)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
