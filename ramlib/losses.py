@@ -97,10 +97,11 @@ def hybrid_loss(
         baseline: what is subtracted from the return of a choice: "value" (the value
             network), "leave-one-out" (the mean return of the M - 1 other copies of the
             image) or "none".
-        reward: "final": 1 if the class is right after the last glimpse, for every choice;
-            "per-step": the share of right classes among the glimpses still to come,
-            which needs `every_step=True` in the forward pass.
-        reward_of: "argmax", or "sample" for the sampled action (with reward "final").
+        reward: "final": 1 if the class is right after the last glimpse, for every
+            choice; "per-step": the share of right classes among the glimpses still to
+            come, which needs `every_step=True` in the forward pass.
+        reward_of: "argmax", or "sample" for the sampled action, which there is at the
+            end alone: with reward "final".
         step_loss: in [0, 1); the share of the cross-entropy that is averaged over all
             glimpses and not taken at the last one alone; above 0 it needs `every_step`.
         policy_weight: factor of the policy's loss in the total.
@@ -111,8 +112,10 @@ def hybrid_loss(
         The losses, scalars.
 
     Raises:
-        ValueError: if a name is unknown, the labels fit neither the batch nor the
-            classes, leave-one-out has but one copy, or `every_step` is missing.
+        TypeError: if `labels` is no tensor.
+        ValueError: if a name is unknown, a share out of range, `out` is of one image
+            without a leading size, the labels do not fit it, leave-one-out has but one
+            copy, or `every_step` is missing.
     """
     if check:
         check_labels(labels, out["logits"])
@@ -124,6 +127,13 @@ def hybrid_loss(
     for name, (value, known) in choices.items():
         if value not in known:
             raise ValueError(f"{name} is {value!r}; choose one of {known}")
+    if reward == "per-step" and reward_of == "sample":
+        raise ValueError(
+            "reward 'per-step' is always that of the most probable class: give "
+            "reward_of='argmax' with it"
+        )
+    if not 0 <= step_loss < 1:
+        raise ValueError(f"step_loss is {step_loss}; it must lie in [0, 1)")
     if (reward == "per-step" or step_loss) and "step_logits" not in out:
         raise ValueError(
             "a per-step reward or loss needs the classes after every glimpse; call the "
@@ -162,9 +172,8 @@ def _returns(out: dict, targets: Tensor, reward: str, reward_of: str) -> Tensor:
         )
         right = (final == targets).to(values.dtype)
         return right[:, None].expand_as(values)
-    right = (out["step_logits"].argmax(-1) == targets[:, None]).to(
-        values.dtype
-    )  # (N, T)
+    right = out["step_logits"].argmax(-1) == targets[:, None]  # (N, T)
+    right = right.to(values.dtype)
     T = right.shape[1]
     left = torch.arange(T, 0, -1, device=right.device)  # glimpses from here to the end
     to_go = right.flip(1).cumsum(1).flip(1) / left  # (N, T) this glimpse included
@@ -190,11 +199,21 @@ def _leave_one_out(returns: Tensor, copies: int) -> Tensor:
 def check_labels(labels: Tensor, logits: Tensor) -> None:
     """Raise unless labels (B,) fit logits (B·M, A)."""
     check_tensor("labels", labels)
+    if logits.dim() != 2:
+        raise ValueError(
+            f"logits have shape {tuple(logits.shape)}, but a loss needs a batch; give "
+            "the model images of shape (1, H, W) for a single one"
+        )
     N, A = logits.shape
-    if labels.is_floating_point() or labels.dim() != 1:
+    if labels.dtype != torch.int64 or labels.dim() != 1:
         raise ValueError(
             f"labels are {labels.dtype} of shape {tuple(labels.shape)}; give class "
             "numbers as int64 of shape (B,)"
+        )
+    if labels.device != logits.device:
+        raise ValueError(
+            f"labels are on {labels.device}, the model is on {logits.device}; move "
+            "one of them with .to(device)"
         )
     if len(labels) == 0 or N % len(labels):
         raise ValueError(
@@ -204,8 +223,8 @@ def check_labels(labels: Tensor, logits: Tensor) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= A:
         raise ValueError(
-            f"labels span [{low}, {high}], but the model has {A} classes: they must lie "
-            f"in [0, {A - 1}]"
+            f"labels span [{low}, {high}], but the model has {A} classes: they must "
+            f"lie in [0, {A - 1}]"
         )
 
 

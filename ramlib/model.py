@@ -2,7 +2,7 @@
 
 One episode, for T glimpses::
 
-    l_0 random ─► sensor ─► glimpse network ─► core ─► h_1 ─► location network ─► l_1 ─► …
+    l_0 random ─► sensor ─► glimpse network ─► core ─► h_1 ─► location network ─► l_1 …
                                                          └──► value network
     after the last glimpse:  h_T ─► action network ─► class
 
@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from dataclasses import InitVar, dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError
@@ -30,6 +29,7 @@ from ramlib.networks import (
     GlimpseNetwork,
     LocationNetwork,
     ValueNetwork,
+    check_std,
 )
 from ramlib.sensor import (
     GlimpseSensor,
@@ -63,13 +63,13 @@ class RAMConfig:
         location_hidden_size: width of a hidden layer in the location network; 0: none.
         learn_location_std: learn σ, starting at `location_std`.
         learn_first_location: choose the first place, from h = 0, by the same policy.
-        identity_init: a in [0, 1], how far the recurrent matrix starts towards identity.
+        identity_init: a in [0, 1], how near the recurrent matrix starts to identity.
         policy_reaches_core: let REINFORCE train the core and the glimpse network too.
         baseline_reaches_core: let the baseline's loss do so.
         use_lstm: accepted as another name for core="lstm"; not stored.
 
     Raises:
-        TypeError: if a size is not a whole number.
+        TypeError: if a size is not a whole number, or an option not True or False.
         ValueError: if a value is out of range or a name unknown.
     """
 
@@ -108,31 +108,35 @@ class RAMConfig:
             check_count(name, getattr(self, name))
         check_count("location_hidden_size", self.location_hidden_size, least=0)
         check_std(self.location_std)
-        if not 0 <= self.identity_init <= 1:
-            raise ValueError(
-                f"identity_init is {self.identity_init}; it must lie in [0, 1]"
-            )
-        for name, known in (
-            ("core", ("rnn", "lstm", "gru")),
-            ("glimpse_encoder", ("linear", "conv")),
+        init = self.identity_init
+        if not (isinstance(init, int | float) and 0 <= init <= 1):
+            raise ValueError(f"identity_init is {init!r}; it must lie in [0, 1]")
+        for name in (
+            "learn_location_std",
+            "learn_first_location",
+            "policy_reaches_core",
+            "baseline_reaches_core",
         ):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}; choose one of {known}"
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(
+                    f"{name} is {getattr(self, name)!r}; give True or False"
                 )
+        check_choices(self)
 
     @classmethod
     def from_dict(cls, values: dict) -> RAMConfig:
         """Make a config of a dictionary, for instance of a config.json.
 
         Raises:
-            ValueError: if a key is unknown; it names the nearest known ones.
+            ValueError: if a key is unknown; it names those that are known.
         """
         return config_from_dict(cls, values)
 
 
 def config_from_dict(cls, values: dict):
     """Make a config dataclass of a dictionary, refusing keys it does not know."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{cls.__name__} needs names and values, not {values!r}")
     known = [field.name for field in dataclasses.fields(cls)]
     unknown = sorted(set(values) - set(known))
     if unknown:
@@ -142,14 +146,12 @@ def config_from_dict(cls, values: dict):
     return cls(**values)
 
 
-def check_std(std: float | Tensor) -> None:
-    """Raise unless `std` is a positive number."""
-    if isinstance(std, Tensor):  # it may live on a device, which is not waited for
-        return
-    if not (isinstance(std, int | float) and math.isfinite(std) and std > 0):
-        raise ValueError(
-            f"location_std is {std!r}; it must be a positive number, about 0.05 to 0.3"
-        )
+def check_choices(config) -> None:
+    """Raise if a field of a config dataclass is none of the names its type allows."""
+    for name, kind in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        if get_origin(kind) is Literal and value not in get_args(kind):
+            raise ValueError(f"{name} is {value!r}; choose one of {get_args(kind)}")
 
 
 class Draws(NamedTuple):
@@ -236,21 +238,21 @@ class RecurrentAttentionModel(nn.Module):
 
         Returns:
             A dictionary; K = T - 1 choices of place (T with a learned first location).
-            For one image, (H, W), the leading N is left out.
+            For one image, (H, W), and one copy the leading N is left out.
 
             - actions (N, 1) int64, the sampled class (the most probable one when
               deterministic); action_log_probs (N, 1)
             - locations (N, K, 2), chosen, clamped; location_log_probs (N, K), of the
               samples before clamping
-            - values (N, T): values[:, t] is the baseline of the choice made after glimpse
-              t; the last is a baseline of the outcome alone. With a learned first
-              location (N, T + 1): the first is the baseline of that choice
+            - values (N, T): values[:, t] is the baseline of the choice made after
+              glimpse t; the last is a baseline of the outcome alone. With a learned
+              first location (N, T + 1): the first is the baseline of that choice
             - hidden_state (N, D), logits (N, A), first_location (N, 2)
             - step_logits (N, T, A), if `every_step`
 
         Raises:
             TypeError: if an argument is no tensor, or of an unsuitable dtype.
-            ValueError: if a shape does not fit, or a pixel or a location is out of range.
+            ValueError: if a shape does not fit, or a pixel or location is out of range.
         """
         single = isinstance(images, Tensor) and images.dim() == 2
         rollout, draws = self._start(
@@ -297,6 +299,7 @@ class RecurrentAttentionModel(nn.Module):
         if not every_step:
             raise ValueError("every_step is False; a trace holds every step")
         copies = how.get("copies", 1)
+        check_count("copies", copies)
         std = how.get("location_std")
         with torch.no_grad():
             batch = check_images(images, self.config.num_channels)
@@ -336,16 +339,18 @@ class RecurrentAttentionModel(nn.Module):
 
         Args:
             num_episodes: N.
-            generator: on `device`; None for PyTorch's own.
+            generator: None for PyTorch's own.
             num_glimpses: T, when it should differ from the config.
-            device: where to draw; None for the device of the weights.
+            device: where to draw; None for the device of the generator, or of the
+                weights where there is none.
 
         Returns:
             The draws, on the device and in the dtype of the weights.
         """
         N, T = num_episodes, num_glimpses or self.config.num_glimpses
         K = T if self.config.learn_first_location else T - 1
-        how = {"generator": generator, "device": device or self.device}
+        here = self.device if generator is None else generator.device
+        how = {"generator": generator, "device": device or here}
         draws = Draws(
             torch.rand(N, 2, **how) * 2 - 1,
             torch.randn(N, K, 2, **how),
@@ -495,12 +500,13 @@ class RecurrentAttentionModel(nn.Module):
         if draws is None:
             draws = self.draw(N, as_generator(generator, self.device), T)
         K = T if self.config.learn_first_location else T - 1
-        if draws.noise.shape != (N, K, 2) or draws.first_location.shape != (N, 2):
+        shapes = [tuple(tensor.shape) for tensor in draws]
+        if shapes != [(N, 2), (N, K, 2), (N,)]:
             raise ValueError(
-                f"draws hold noise {tuple(draws.noise.shape)} and first locations "
-                f"{tuple(draws.first_location.shape)}; {N} episodes of {T} glimpses "
-                f"need ({N}, {K}, 2) and ({N}, 2)"
+                f"draws have shapes {shapes}; {N} episodes of {T} glimpses need "
+                f"{[(N, 2), (N, K, 2), (N,)]}, as model.draw gives them"
             )
+        draws = Draws(*(tensor.to(self.device, self.dtype) for tensor in draws))
         if first_location is None:
             first = draws.first_location
         elif self.config.learn_first_location:
@@ -520,8 +526,9 @@ class RecurrentAttentionModel(nn.Module):
         check_tensor(name, places)
         N, given = B * M, tuple(places.shape)
         if given not in {shape, (B, *shape), (N, *shape)}:
-            wanted = ", ".join(str(s) for s in dict.fromkeys([shape, (B, *shape)]))
-            raise ValueError(f"{name} has shape {given}; give one of {wanted}")
+            fits = dict.fromkeys([shape, (B, *shape), (N, *shape)])
+            wanted = " or ".join(str(each) for each in fits)
+            raise ValueError(f"{name} has shape {given}; give {wanted}")
         if not (places.abs() <= 1).all():  # written so that NaN fails too
             raise ValueError(
                 f"{name} holds a value outside [-1, 1] (or NaN); (-1, -1) is the top "
@@ -549,24 +556,24 @@ class RecurrentAttentionModel(nn.Module):
             The folder.
 
         Raises:
-            FileExistsError: if a model is already there and `overwrite` is False.
+            FileExistsError: if a file is already there and `overwrite` is False.
+            TypeError: if `metrics` are not JSON values; then nothing is written.
             ValueError: if the folder cannot be written.
         """
         folder = Path(folder)
-        if not overwrite and (folder / WEIGHTS).exists():
-            raise FileExistsError(
-                f"{folder} already holds a model; choose another folder, or pass "
-                "overwrite=True"
-            )
+        for name in (WEIGHTS, CONFIG, METRICS):
+            if not overwrite and (folder / name).exists():
+                raise FileExistsError(
+                    f"{folder} already holds a {name}; choose another folder, or pass "
+                    "overwrite=True"
+                )
+        weights = {k: v.cpu().contiguous() for k, v in self.state_dict().items()}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            weights = self.state_dict()
-            save_file(
-                {k: v.cpu().contiguous() for k, v in weights.items()}, folder / WEIGHTS
-            )
-            write_json(folder / CONFIG, dataclasses.asdict(self.config))
             write_json(folder / METRICS, metrics or {})
-        except OSError as error:
+            write_json(folder / CONFIG, dataclasses.asdict(self.config))
+            save_file(weights, folder / WEIGHTS)
+        except (OSError, SafetensorError) as error:
             raise ValueError(f"{folder} cannot be written: {error}") from error
         return folder
 
@@ -588,7 +595,11 @@ class RecurrentAttentionModel(nn.Module):
             ValueError: if a file is damaged, or is no model of this kind.
         """
         folder = find_pretrained(name)
-        config = RAMConfig.from_dict(read_json(folder / CONFIG))
+        values = read_json(folder / CONFIG)
+        try:
+            config = RAMConfig.from_dict(values)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{folder / CONFIG}: {error}") from error
         model = cls(config)
         load_weights(model, folder / WEIGHTS)
         metrics = folder / METRICS
@@ -634,9 +645,11 @@ def load_weights(model: nn.Module, path: Path) -> None:
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise ValueError(
-            f"{path} cannot be read as safetensors ({error}); it may be truncated or of "
-            "another kind: fetch or train it again"
+            f"{path} cannot be read as safetensors ({error}); it may be truncated or "
+            "of another kind: fetch or train it again"
         ) from error
+    if {tensor.dtype for tensor in weights.values()} == {torch.float64}:
+        model.double()
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -1,7 +1,7 @@
 """The five networks of the model, each a few lines of PyTorch.
 
 Every network takes one example or a batch: the leading sizes, written `...`, are those
-of its inputs.
+of its inputs. Convolutions and the LSTM and GRU cells know one leading size at most.
 """
 
 from __future__ import annotations
@@ -24,11 +24,26 @@ __all__ = [
 State = Tensor | tuple[Tensor, Tensor]
 
 
+def check_std(std: float | Tensor) -> None:
+    """Raise unless `std` is positive: a number, or a tensor."""
+    if isinstance(std, Tensor):
+        if std.device.type != "cpu":  # a device is not waited for
+            return
+        good = bool((std.isfinite() & (std > 0)).all())
+    else:
+        good = isinstance(std, int | float) and math.isfinite(std) and std > 0
+    if not good:
+        raise ValueError(
+            f"location_std is {std!r}; it must be a positive number, about 0.05 to 0.3"
+        )
+
+
 class GlimpseNetwork(nn.Module):
     r"""Join what was seen with where it was seen: :math:`g_t = f_g(\rho_t, l_{t-1})`.
 
     .. math::
-        g_t = \mathrm{ReLU}(W_g [\mathrm{ReLU}(W_\rho \rho_t), \mathrm{ReLU}(W_l l_{t-1})])
+        g_t = \mathrm{ReLU}(
+            W_g [\mathrm{ReLU}(W_\rho \rho_t), \mathrm{ReLU}(W_l l_{t-1})])
 
     Args:
         glimpse_size: g of the patch.
@@ -38,7 +53,8 @@ class GlimpseNetwork(nn.Module):
         encoder: "linear", or "conv" for two 3 × 3 convolutions before the "what" layer.
 
     Raises:
-        ValueError: if `encoder` is neither.
+        TypeError: if a size is not a whole number.
+        ValueError: if a size is smaller than 1, or `encoder` is neither.
     """
 
     def __init__(
@@ -50,6 +66,10 @@ class GlimpseNetwork(nn.Module):
         encoder: str = "linear",
     ):
         super().__init__()
+        check_count("glimpse_size", glimpse_size)
+        check_count("num_planes", num_planes)
+        check_count("glimpse_hidden_size", glimpse_hidden_size)
+        check_count("hidden_size", hidden_size)
         patch_size = num_planes * glimpse_size**2
         if encoder == "linear":
             self.what = nn.Linear(patch_size, glimpse_hidden_size)
@@ -84,24 +104,29 @@ class GlimpseNetwork(nn.Module):
 
 
 class CoreNetwork(nn.Module):
-    r"""Remember: fold one glimpse feature into the state, :math:`h_t = f_h(h_{t-1}, g_t)`.
+    r"""Remember: fold one glimpse into the state, :math:`h_t = f_h(h_{t-1}, g_t)`.
 
     .. math:: h_t = \mathrm{ReLU}(W_h h_{t-1} + b_h + W_g g_t + b_g)
 
     Args:
         hidden_size: D.
         core: "rnn" for the equation above, or "lstm" or "gru" for a cell of that kind.
-        identity_init: a in [0, 1]; the recurrent matrix of "rnn" starts as (1 - a) times
-            its usual random start plus a times the identity, which remembers better.
+        identity_init: a in [0, 1]; the recurrent matrix of "rnn" starts as (1 - a)
+            times its usual random start plus a times the identity: it remembers better.
 
     Raises:
-        ValueError: if `core` is unknown.
+        TypeError: if `hidden_size` is not a whole number.
+        ValueError: if `hidden_size` is smaller than 1, `identity_init` outside [0, 1],
+            or `core` unknown.
     """
 
     def __init__(
         self, hidden_size: int = 256, core: str = "rnn", identity_init: float = 0.0
     ):
         super().__init__()
+        check_count("hidden_size", hidden_size)
+        if not 0 <= identity_init <= 1:
+            raise ValueError(f"identity_init is {identity_init}; it must lie in [0, 1]")
         self.core = core
         if core == "rnn":
             self.hidden_to_hidden = nn.Linear(hidden_size, hidden_size)
@@ -154,6 +179,10 @@ class LocationNetwork(nn.Module):
         location_std: σ, a standard deviation (not a variance), in location units.
         location_hidden_size: width of a ReLU layer before the mean; 0 for none.
         learn_std: learn log σ, one for x and one for y, starting at `location_std`.
+
+    Raises:
+        TypeError: if a size is not a whole number.
+        ValueError: if a size is too small, or `location_std` is not positive.
     """
 
     def __init__(
@@ -164,6 +193,9 @@ class LocationNetwork(nn.Module):
         learn_std: bool = False,
     ):
         super().__init__()
+        check_count("hidden_size", hidden_size)
+        check_count("location_hidden_size", location_hidden_size, least=0)
+        check_std(location_std)
         self.location_std = location_std
         if location_hidden_size:
             self.mean = nn.Sequential(
@@ -230,7 +262,7 @@ class LocationNetwork(nn.Module):
 
 
 class ValueNetwork(nn.Module):
-    r"""Guess the reward to come, the baseline of REINFORCE: :math:`b_t = W_b h_t + b_b`.
+    r"""Guess the reward to come, a baseline for REINFORCE: :math:`b_t = W_b h_t + b_b`.
 
     Args:
         hidden_size: D.
@@ -238,6 +270,7 @@ class ValueNetwork(nn.Module):
 
     def __init__(self, hidden_size: int = 256):
         super().__init__()
+        check_count("hidden_size", hidden_size)
         self.value = nn.Linear(hidden_size, 1)
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -255,6 +288,7 @@ class ActionNetwork(nn.Module):
 
     def __init__(self, hidden_size: int = 256, num_actions: int = 10):
         super().__init__()
+        check_count("hidden_size", hidden_size)
         check_count("num_actions", num_actions)
         self.logits = nn.Linear(hidden_size, num_actions)
 
@@ -281,7 +315,7 @@ class ActionNetwork(nn.Module):
     def sample(logits: Tensor, uniform: Tensor) -> Tensor:
         """Invert the cumulative distribution at `uniform`: the sampled class (...)."""
         cumulative = logits.softmax(-1).cumsum(-1)  # (..., A)
-        # Rounding can leave the last sum just under 1, so the last class takes the rest.
+        # Rounding can leave the last sum under 1, so the last class takes the rest.
         return (uniform[..., None] >= cumulative[..., :-1]).sum(-1)
 
     @staticmethod

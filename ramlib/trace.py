@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from numbers import Integral
 
 from torch import Tensor
 
@@ -66,9 +67,9 @@ class Trace:
         return self.probs.argmax(dim=-1)
 
     def __getitem__(self, episodes) -> Trace:
-        """Select episodes by a slice, a list, or an index or boolean tensor."""
-        if isinstance(episodes, int):
-            episodes = [episodes]
+        """Select episodes by a number, a slice, a list, or a tensor of either kind."""
+        if isinstance(episodes, Integral):
+            episodes = [int(episodes)]
         return self._map(lambda tensor: tensor[episodes])
 
     def cpu(self) -> Trace:
