@@ -23,7 +23,7 @@ endef
 .PHONY: help setup book test lint format execute landing address pins lab test-colab clean
 
 help: ## say what there is
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /:/' | awk -F: '{printf "make %-12s%s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1 | \2/p' Makefile | awk -F' [|] ' '{printf "%-17s%s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## make the environment .venv with all that the book and tests need
 
@@ -33,7 +33,7 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 	@touch $@
 
 book: setup ## build the book, and say where to look
-	$(BIN)/jupyter-book build -n -W --keep-going book/
+	$(BIN)/jupyter-book build book/
 	@echo "Open this file in a browser: $(CURDIR)/$(HTML)"
 
 test: setup ## run every test: the code, the notebooks, the book and its pages

@@ -8,6 +8,7 @@ these texts, and ``make address`` rewrites them all at once.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,3 +79,20 @@ def badge(path: str, url: str | None = None) -> str:
 def notebooks() -> list[Path]:
     """Every chapter, in order."""
     return sorted(CHAPTERS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def main(arguments: list[str]) -> int:
+    """Print the cells that a new chapter begins with."""
+    if len(arguments) != 1 or not re.fullmatch(r"\d\d_[a-z0-9_]+", arguments[0]):
+        print("usage: python tools/course.py NN_name, as in 03_glimpse_network")
+        return 2
+    number, _, name = arguments[0].partition("_")
+    print(f"# {int(number)}. {name.replace('_', ' ').capitalize()}\n")
+    print(badge(f"chapters/{arguments[0]}.ipynb"))
+    print("\n**The one question that this chapter answers?**\n\n---\n")
+    print(setup_cell())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
