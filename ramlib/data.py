@@ -411,11 +411,11 @@ def cluttered(
 ) -> Tensor:
     """Paste digits as `translated` does, among pieces of other digits.
 
-    As in the paper's generator, each distractor is a window of `patch_size` × `patch_size` pixels at
-    a uniformly random place in another image of the same split (many are nearly black),
-    added at a uniformly random place; then the digit is added, and the sum is clipped.
-    Clutter may lie under the digit and never hides its strokes. The paper uses 4
-    distractors at 60×60 and 8 at 100×100.
+    As in the paper's generator, each distractor is a square window of another image of
+    the same split, at a uniformly random place (many are nearly black), added at a
+    uniformly random place on the canvas; then the digit is added, and the sum is
+    clipped. Clutter may lie under the digit and never hides its strokes. The paper uses
+    4 distractors of 8×8 pixels at 60×60 and 8 at 100×100.
 
     Args:
         digits: where digits and distractors come from; the result is on their device.
