@@ -1,4 +1,4 @@
-"""Training and evaluation: one loop, a run folder, exact resumption.
+"""Training: one loop, a run folder, exact resumption.
 
 A run is a function of its two configs. The randomness of every step is drawn from a
 generator seeded by (seed, step), and the order of the images from (seed, epoch), so
@@ -8,50 +8,41 @@ stands and ends with the same bits (same device, same number of threads).
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from ramlib.data import Digits, cluttered, digits, fixed_set, translated
+from ramlib.evaluation import evaluate
 from ramlib.losses import hybrid_loss
 from ramlib.model import (
     Draws,
     RAMConfig,
     RecurrentAttentionModel,
     check_choices,
-    config_from_dict,
-    read_json,
-    write_json,
+)
+from ramlib.runs import (
+    BEST,
+    LAST,
+    RunFolder,
+    environment,
+    read_checkpoint,
+    write_checkpoint,
 )
 from ramlib.sensor import Prepared, check_count
 
-__all__ = ["PRESETS", "TrainConfig", "environment", "evaluate", "train"]
+__all__ = ["PRESETS", "TrainConfig", "Trainer", "evaluation_set", "train"]
 
-LAST, BEST, CONFIG, METRICS = (
-    "last.safetensors",
-    "best.safetensors",
-    "config.json",
-    "metrics.jsonl",
-)
 STATISTICS = ("loss", "task", "policy", "baseline", "error", "reward", "spread")
-READ_EVERY = (
-    50  # steps between two looks at the loss, each of which waits for the device
-)
+READ_EVERY = 50  # steps between looks at the loss, each of which waits for the device
 
 
 @dataclass(frozen=True)
@@ -142,8 +133,8 @@ class TrainConfig:
             )
         if self.task == "plain" and self.image_size != 28:
             raise ValueError(
-                f"image_size is {self.image_size}, but plain digits are 28 × 28; choose "
-                "task='translated' or 'cluttered' for a larger canvas"
+                f"image_size is {self.image_size}, but plain digits are 28 × 28; "
+                "choose task='translated' or 'cluttered' for a larger canvas"
             )
 
     @property
@@ -160,7 +151,9 @@ PRESETS: dict[str, tuple[RAMConfig, TrainConfig]] = {
     ),
     "mnist": (
         RAMConfig(identity_init=0.5),
-        TrainConfig(final_location_std=0.05),
+        TrainConfig(
+            source="mnist", epochs=150, batch_size=200, final_location_std=0.05
+        ),
     ),
     "translated": (
         RAMConfig(glimpse_size=12, num_scales=3, identity_init=0.5),
@@ -183,98 +176,6 @@ PRESETS: dict[str, tuple[RAMConfig, TrainConfig]] = {
         TrainConfig(**CLUTTER, image_size=100, num_patches=8, final_location_std=0.05),
     ),
 }
-
-
-# ---------------------------------------------------------------- evaluation
-
-
-def evaluate(
-    model: RecurrentAttentionModel,
-    data: Digits,
-    *,
-    protocol: Literal["mean", "sampled", "average"] = "mean",
-    rollouts: int = 10,
-    seed: int = 0,
-    num_glimpses: int | None = None,
-    location_std: float | None = None,
-    batch_size: int = 1000,
-) -> dict:
-    """Measure the error on a set, by a stated protocol.
-
-    The first locations are uniform in the image and, like the noise, drawn on the CPU
-    from `seed`, so every device looks at the same places.
-
-    Args:
-        model: on any device.
-        data: images (N, H, W) uint8 and labels (N,).
-        protocol: "mean": one pass with the means of the policy, the headline figure;
-            "sampled": one pass with sampled places; "average": the class probabilities
-            averaged over `rollouts` sampled passes.
-        rollouts: M, for "average".
-        seed: of everything drawn.
-        num_glimpses: T, when it should differ from the model's.
-        location_std: σ, when it should differ from the model's.
-        batch_size: images at a time; it changes the speed alone.
-
-    Returns:
-        `protocol`, `error` in percent, `wrong` and `count` (numbers of images), `seed`
-        and, for "average", `rollouts`.
-
-    Raises:
-        TypeError: if a count is not a whole number.
-        ValueError: if the protocol is unknown or the set is empty.
-    """
-    if protocol not in ("mean", "sampled", "average"):
-        raise ValueError(
-            f"protocol is {protocol!r}; choose 'mean', 'sampled' or 'average'"
-        )
-    M = rollouts if protocol == "average" else 1
-    check_count("rollouts", M)
-    check_count("batch_size", batch_size)
-    N = len(data)
-    check_count("the number of images", N)
-    draws = model.draw(
-        N * M, torch.Generator().manual_seed(seed), num_glimpses, device="cpu"
-    )
-    wrong = torch.zeros((), dtype=torch.long, device=model.device)
-    with torch.inference_mode():
-        for start in range(0, N, batch_size):
-            chosen = slice(start, start + batch_size)
-            episodes = slice(start * M, (start + batch_size) * M)
-            images = data.images[chosen].to(model.device)[:, None]  # (B, 1, H, W)
-            prepared = model.sensor.prepare(images)
-            first, noise, _ = (tensor[episodes] for tensor in draws)
-            noise = torch.zeros_like(noise) if protocol == "mean" else noise
-            rollout = model.rollout(prepared, first, noise, location_std)
-            logits = model.action_network.logits(rollout.hidden[:, -1])  # (B·M, A)
-            probs = logits.softmax(-1).unflatten(0, (-1, M)).mean(dim=1)  # (B, A)
-            labels = data.labels[chosen].to(model.device)
-            wrong += (probs.argmax(-1) != labels).sum()
-    result = {"protocol": protocol, "error": 100 * int(wrong) / N}
-    result |= {"wrong": int(wrong), "count": N, "seed": seed}
-    return result | ({"rollouts": M} if protocol == "average" else {})
-
-
-def evaluation_set(config: TrainConfig, split: str) -> Digits:
-    """Make the fixed validation or test set of a task: the same bytes on every machine.
-
-    Args:
-        config: names the task, the canvas and the source.
-        split: "validation" or "test".
-
-    Returns:
-        The digits with images (N, size, size) uint8.
-    """
-    source = digits(config.source, split)
-    if config.task == "plain":
-        return source
-    seed = {"validation": 1, "test": 2}[split]
-    return fixed_set(
-        source, config.task, config.image_size, config.num_patches, seed=seed
-    )
-
-
-# ---------------------------------------------------------------- training
 
 
 def train(
@@ -312,12 +213,12 @@ def train(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    run = _RunFolder(Path(folder), model_config, config, resume)
+    device = choose_device(config.device)
+    stated = {"model": asdict(model_config), "train": asdict(config)}
+    run = RunFolder(Path(folder), stated, environment(device), resume)
     trainer = Trainer(model_config, config)
-    seconds = 0.0
-    if resume and run.has(LAST):
-        seconds = trainer.load(run.path / LAST)
-        run.drop_metrics_after(trainer.step)
+    seconds = trainer.load(run.path / LAST) if run.has(LAST) else 0.0
+    run.drop_metrics_after(trainer.step)
     before = time.perf_counter() - seconds
     bar = tqdm(
         total=trainer.total_steps,
@@ -343,10 +244,9 @@ def train(
             if trainer.at_evaluation() or step % config.checkpoint_every == 0:
                 trainer.save(run.path / LAST, time.perf_counter() - before)
     return {
-        "model": dataclasses.asdict(model_config),
-        "train": dataclasses.asdict(config),
+        **stated,
         "source": trainer.data.source,
-        "environment": environment(trainer.device),
+        "environment": run.environment,
         "seconds": round(time.perf_counter() - before, 1),
         "steps": trainer.step,
         "validation_error": trainer.best_error,
@@ -400,7 +300,7 @@ class Trainer:
     # -- one step
 
     def steps(self) -> Iterator[int]:
-        """Train to the end, or until patience runs out; yield the number of each step."""
+        """Train to the end, or until patience runs out; yield each step's number."""
         while self.step < self.total_steps and not self._out_of_patience():
             self._update(*self.inputs(self.step))
             self.step += 1
@@ -521,8 +421,8 @@ class Trainer:
         averages = {k: v / max(count, 1) for k, v in zip(STATISTICS, sums, strict=True)}
         if not math.isfinite(averages["loss"]):
             raise FloatingPointError(
-                f"the loss is {averages['loss']} at step {self.step}; lower the learning "
-                "rate or clip_norm. The last checkpoint is untouched"
+                f"the loss is {averages['loss']} at step {self.step}; lower the "
+                "learning rate or clip_norm. The last checkpoint is untouched"
             )
         return averages
 
@@ -682,149 +582,20 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def environment(device: torch.device | str = "cpu") -> dict:
-    """Describe what a run ran on: versions, hardware, the commit of the code."""
-    device = torch.device(device)
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu_cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": gpu,
-        "commit": _commit(),
-    }
+def evaluation_set(config: TrainConfig, split: str) -> Digits:
+    """Make the fixed validation or test set of a task: the same bytes on every machine.
 
+    Args:
+        config: names the task, the canvas and the source.
+        split: "validation" or "test".
 
-def _commit() -> str | None:
-    """Give the commit of the checkout that ramlib runs from, if it is one."""
-    here = Path(__file__).resolve().parent
-    git = ["git", "-C", str(here)]
-    try:
-        commit, changed = (
-            subprocess.run(git + args, capture_output=True, text=True, timeout=10)
-            for args in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."])
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if commit.returncode:
-        return None
-    return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
-
-
-# ---------------------------------------------------------------- files
-
-
-class _RunFolder:
-    """The folder of a run: refuses to overwrite, and to resume something else."""
-
-    def __init__(self, path, model_config, config, resume: bool):
-        self.path = path
-        stated = {
-            "model": dataclasses.asdict(model_config),
-            "train": dataclasses.asdict(config),
-        }
-        if self.has(CONFIG):
-            if not resume:
-                raise FileExistsError(
-                    f"{path} already holds a run; resume it, or choose another folder"
-                )
-            self._compare(read_json(path / CONFIG), stated)
-            return
-        if path.is_dir() and any(path.iterdir()):
-            raise FileExistsError(
-                f"{path} holds other files; choose an empty or a new folder"
-            )
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            write_json(path / CONFIG, stated)
-        except OSError as error:
-            raise ValueError(
-                f"the run folder {path} cannot be written: {error}"
-            ) from error
-
-    def has(self, name: str) -> bool:
-        """Say whether the folder holds a file."""
-        return (self.path / name).is_file()
-
-    def _compare(self, found: dict, stated: dict) -> None:
-        """Raise if the run was made with other configs; where it runs may differ."""
-        free = {"device", "threads"}
-        for part, cls in (("model", RAMConfig), ("train", TrainConfig)):
-            if not isinstance(found, dict) or part not in found:
-                raise ValueError(f"{self.path / CONFIG} is no config of a run")
-            before = dataclasses.asdict(config_from_dict(cls, found[part]))
-            changed = [
-                f"{name} was {before[name]!r} and is now {value!r}"
-                for name, value in stated[part].items()
-                if name not in free and before[name] != value
-            ]
-            if changed:
-                raise ValueError(
-                    f"{self.path} holds a run of another config: {'; '.join(changed)}. "
-                    "Resume with the same, or choose another folder"
-                )
-
-    def append_metrics(self, line: dict) -> None:
-        """Add a line to metrics.jsonl."""
-        line = {k: round(v, 6) if isinstance(v, float) else v for k, v in line.items()}
-        with (self.path / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def drop_metrics_after(self, step: int) -> None:
-        """Forget lines younger than the checkpoint, and one cut off while written."""
-        if not self.has(METRICS):
-            return
-        kept = []
-        for text in (self.path / METRICS).read_text(encoding="utf-8").splitlines():
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError:
-                break
-            if line["step"] <= step:
-                kept.append(text + "\n")
-        replace_atomically(
-            self.path / METRICS, lambda temporary: temporary.write_text("".join(kept))
-        )
-
-
-def write_checkpoint(path: Path, tensors: dict[str, Tensor], progress: dict) -> None:
-    """Write tensors and JSON values as safetensors, in one atomic replace.
-
-    Raises:
-        ValueError: if the file cannot be written.
+    Returns:
+        The digits with images (N, size, size) uint8.
     """
-    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    metadata = {"progress": json.dumps(progress)}
-    replace_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
-
-
-def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside `path`, then replace it: a reader sees the old file or the new one."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path} cannot be written: {error}") from error
-
-
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """Read what `write_checkpoint` wrote.
-
-    Raises:
-        ValueError: if the file is damaged or of another kind.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            progress = json.loads((file.metadata() or {})["progress"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{path} is no checkpoint of ramlib, or it is damaged ({error}); remove it "
-            "to begin the run again"
-        ) from error
-    return tensors, progress
+    source = digits(config.source, split)
+    if config.task == "plain":
+        return source
+    seed = {"validation": 1, "test": 2}[split]
+    return fixed_set(
+        source, config.task, config.image_size, config.num_patches, seed=seed
+    )
