@@ -13,31 +13,31 @@ import address as address_tool
 import pytest
 import yaml
 
-from course import ROOT, address, book_address, colab_address, notebooks
+from course import ROOT, address, book_address, colab_address, notebooks, pages
 
 PAGE_KB = 800  # a page with its pictures, without the theme and MathJax
-BOOK_PARTS = re.compile(r"^(file|root)$")
 
 
-def toc() -> dict:
-    return yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+def built(book_html: Path) -> dict[str, Path]:
+    return {name: book_html / f"{name}.html" for name in pages()}
+
+
+# --- sources ----------------------------------------------------------------------
 
 
 def listed(node) -> list[str]:
-    """Every page that a table of contents names, in its order."""
+    """Every page that a table of contents names, read as the book reads it."""
     if isinstance(node, dict):
-        own = [value for key, value in node.items() if BOOK_PARTS.match(key)]
+        own = [node[key] for key in ("root", "file") if key in node]
         return own + [page for value in node.values() for page in listed(value)]
     if isinstance(node, list):
         return [page for value in node for page in listed(value)]
     return []
 
 
-def pages(book_html: Path) -> dict[str, Path]:
-    return {name: book_html / f"{name}.html" for name in listed(toc())}
-
-
-# --- sources ----------------------------------------------------------------------
+def test_the_table_of_contents_is_read_right():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    assert listed(toc) == pages()
 
 
 def test_the_two_tables_of_contents_are_equal():
@@ -45,13 +45,13 @@ def test_the_two_tables_of_contents_are_equal():
 
 
 def test_every_chapter_is_in_the_table_of_contents():
-    chapters = [name for name in listed(toc()) if name.startswith("chapters/")]
+    chapters = [name for name in pages() if name.startswith("chapters/")]
     stems = [path.relative_to(ROOT).with_suffix("").as_posix() for path in notebooks()]
     assert chapters == stems
 
 
 def test_every_page_of_the_book_is_in_the_table_of_contents():
-    inside = {name for name in listed(toc()) if name.startswith("book/")}
+    inside = {name for name in pages() if name.startswith("book/")}
     assert inside == {f"book/{path.stem}" for path in (ROOT / "book").glob("*.md")}
 
 
@@ -172,12 +172,13 @@ class Page(HTMLParser):
 
 
 def test_builds_without_a_warning(book_html):
-    for name, path in pages(book_html).items():
+    for name, path in built(book_html).items():
         assert path.is_file(), f"{name} has no page"
 
 
 def test_no_page_loads_anything_from_elsewhere(book_html):
-    for path in book_html.rglob("*.html"):
+    templates = set((book_html / "_static").rglob("*.html"))
+    for path in set(book_html.rglob("*.html")) - templates:
         for target in Page(path).loads:
             parts = urlsplit(target)
             assert parts.scheme in {"", "data"} and not parts.netloc, (
@@ -204,7 +205,7 @@ def test_links_inside_the_book_lead_somewhere(book_html):
             parsed.setdefault(path, Page(path)) if path not in parsed else parsed[path]
         )
 
-    for path in pages(book_html).values():
+    for path in built(book_html).values():
         for link in page(path).links:
             parts = urlsplit(html.unescape(link))
             if parts.scheme or parts.netloc or link in {"", "#"}:
@@ -219,7 +220,7 @@ def test_links_inside_the_book_lead_somewhere(book_html):
 
 
 def test_every_picture_is_described(book_html):
-    for name, path in pages(book_html).items():
+    for name, path in built(book_html).items():
         for image in Page(path).images:
             assert image.get("alt") is not None, f"{name}: {image.get('src', '')[:80]}"
             said = image["alt"]
@@ -227,7 +228,7 @@ def test_every_picture_is_described(book_html):
 
 
 def test_pages_keep_to_their_size(book_html):
-    for name, path in pages(book_html).items():
+    for name, path in built(book_html).items():
         pictures = {
             (path.parent / unquote(source)).resolve()
             for source in Page(path).loads
@@ -244,7 +245,7 @@ def test_mathjax_is_local_and_whole(book_html):
 
 
 def test_buttons_lead_to_the_source(book_html):
-    for name, path in pages(book_html).items():
+    for name, path in built(book_html).items():
         links = [html.unescape(link) for link in Page(path).links]
         source = next(ROOT.glob(f"{name}.*"), None)
         assert source is not None, name
@@ -254,7 +255,7 @@ def test_buttons_lead_to_the_source(book_html):
             assert colab_address(relative) in links, f"{name}: no Colab button"
 
 
-def test_search_knows_the_pages(book_html):
+def test_search_knows_the_built(book_html):
     text = (book_html / "searchindex.js").read_text(encoding="utf-8")
     index = json.loads(text.removeprefix("Search.setIndex(").rstrip().removesuffix(")"))
-    assert set(listed(toc())) == set(index["docnames"])
+    assert set(pages()) == set(index["docnames"])

@@ -76,6 +76,12 @@ def badge(path: str, url: str | None = None) -> str:
     return f"[![Open in Colab]({BADGE_IMAGE})]({colab_address(path, url)})"
 
 
+def pages() -> list[str]:
+    """Every page that ``_toc.yml`` names, in its order, without its ending."""
+    text = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    return re.findall(r"^[ -]*(?:root|file): *(\S+)", text, flags=re.MULTILINE)
+
+
 def notebooks() -> list[Path]:
     """Every chapter, in order."""
     return sorted(CHAPTERS.glob("[0-9][0-9]_*.ipynb"))

@@ -1,9 +1,11 @@
-"""What the book needs beyond Jupyter Book, in three small pieces.
+"""What the book needs beyond Jupyter Book, in four small pieces.
 
 - The source folder is the repository's root, so that ``jupyter-book build book/`` reads
   the chapters where they are: no links and no copies.
 - MathJax is one local file, so that no page asks another machine for anything.
 - The badge of a chapter's first cell is a local picture on the page.
+- Thebe (live cells, which Jupyter Book always loads) is left out: it declares its
+  constants twice on every page, and could only fetch its script from elsewhere.
 """
 
 from __future__ import annotations
@@ -45,9 +47,18 @@ def use_local_badge(app, docname: str, source: list[str]) -> None:
     source[0] = source[0].replace(BADGE, LOCAL_BADGE)
 
 
+def leave_thebe_out(app) -> None:
+    """Take sphinx-thebe's steps out of the build: it has no switch of its own."""
+    for listeners in app.events.listeners.values():
+        theirs = [one for one in listeners if one.handler.__module__ == "sphinx_thebe"]
+        for listener in theirs:
+            listeners.remove(listener)
+
+
 def setup(app) -> dict:
-    """Connect the three pieces."""
+    """Connect the four pieces."""
     app.srcdir = type(app.srcdir)(ROOT)
+    app.connect("config-inited", lambda app, config: leave_thebe_out(app))
     app.connect("builder-inited", copy_mathjax)
     app.connect("source-read", use_local_badge)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
