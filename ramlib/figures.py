@@ -350,7 +350,7 @@ def strip(
         plot_posterior(bottom, probs, label, classes=classes, color=glimpse_color(t))
         best = int(probs.argmax())
         name = str(best) if classes is None else classes[best]
-        bottom.set_title(f"{name}: {probs[best]:.0%}", loc="center", fontsize=9)
+        bottom.set_title(f"{name}: {probs[best] * 100:.0f} %", loc="center", fontsize=9)
         bottom.set_yticks([])
         bottom.tick_params(labelsize=6.5 if probs.numel() > 6 else 8, pad=4)
     return fig
