@@ -1,9 +1,12 @@
-"""What the book needs beyond Jupyter Book, in four small pieces.
+"""What the book needs beyond Jupyter Book, in five small pieces.
 
 - The source folder is the repository's root, so that ``jupyter-book build book/`` reads
   the chapters where they are: no links and no copies.
 - MathJax is one local file, so that no page asks another machine for anything.
 - The badge of a chapter's first cell is a local picture on the page.
+- Figures come from the records of the shipped models, ``metrics.json``, and are never
+  typed: a page says ``{{ shipped["NAME"].test.mean.mean }}``, or ``{{ results }}`` for
+  the table of them all.
 - Thebe (live cells, which Jupyter Book always loads) is left out: it declares its
   constants twice on every page, and could only fetch its script from elsewhere.
 """
@@ -11,6 +14,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import shutil
 from pathlib import Path
 
@@ -42,6 +46,52 @@ def copy_mathjax(app) -> None:
     shutil.copyfile(package.locate_file(MATHJAX_FILE), target)
 
 
+def records() -> dict[str, dict]:
+    """The record of every shipped model, with its configuration as ``config``."""
+    found = {}
+    for path in sorted((ROOT / "ramlib/pretrained").glob("*/metrics.json")):
+        config = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))
+        found[path.parent.name] = {
+            **json.loads(path.read_text(encoding="utf-8")),
+            "config": config,
+        }
+    return found
+
+
+def percent(result: dict) -> str:
+    """A test error over seeds, as the table shows it."""
+    spread = result.get("std")
+    return f"{result['mean']:.2f}" + (f" ± {spread:.2f}" if spread is not None else "")
+
+
+def results_table(shipped: dict[str, dict]) -> str:
+    """Every shipped model's test errors, each by its own protocol, as Markdown."""
+    lines = [
+        "| model | looks | mean policy | sampled | average of rollouts | seeds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, record in shipped.items():
+        config, test = record["config"], record["test"]
+        size = config["glimpse_size"]
+        looks = (
+            f"{config['num_glimpses']} × {size}×{size}, scales: {config['num_scales']}"
+        )
+        errors = [percent(test[one]) for one in ("mean", "sampled", "average")]
+        lines.append(
+            f"| `{name}` | {looks} | {' | '.join(errors)} | {len(record['seeds'])} |"
+        )
+    return "\n".join(lines)
+
+
+def use_records(app, config) -> None:
+    """Let the pages take their figures from the records."""
+    shipped = records()
+    config.myst_substitutions = {
+        "shipped": shipped,
+        "results": results_table(shipped),
+    }
+
+
 def use_local_badge(app, docname: str, source: list[str]) -> None:
     """Show the badge from the book's own pictures; its link stays as it is."""
     source[0] = source[0].replace(BADGE, LOCAL_BADGE)
@@ -56,9 +106,10 @@ def leave_thebe_out(app) -> None:
 
 
 def setup(app) -> dict:
-    """Connect the four pieces."""
+    """Connect the pieces."""
     app.srcdir = type(app.srcdir)(ROOT)
     app.connect("config-inited", lambda app, config: leave_thebe_out(app))
+    app.connect("config-inited", use_records)
     app.connect("builder-inited", copy_mathjax)
     app.connect("source-read", use_local_badge)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
