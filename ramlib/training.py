@@ -28,9 +28,12 @@ from ramlib.model import (
     RAMConfig,
     RecurrentAttentionModel,
     check_choices,
+    config_from_dict,
+    read_json,
 )
 from ramlib.runs import (
     BEST,
+    CONFIG,
     LAST,
     RunFolder,
     environment,
@@ -260,12 +263,19 @@ class Trainer:
     Args:
         model_config: the model.
         config: the training.
+        data: the training digits; None for those that the config names.
+
+    Raises:
+        ValueError: if there is no such device, or a batch holds more than all images.
     """
 
-    def __init__(self, model_config: RAMConfig, config: TrainConfig):
+    def __init__(
+        self, model_config: RAMConfig, config: TrainConfig, data: Digits | None = None
+    ):
         self.config = config
         self.device = choose_device(config.device)
-        self.data = digits(config.source, "train").to(self.device)
+        data = digits(config.source, "train") if data is None else data
+        self.data = data.to(self.device)
         self.batches = len(self.data) // config.batch_size  # full batches in an epoch
         if self.batches == 0:
             raise ValueError(
@@ -302,9 +312,13 @@ class Trainer:
     def steps(self) -> Iterator[int]:
         """Train to the end, or until patience runs out; yield each step's number."""
         while self.step < self.total_steps and not self._out_of_patience():
-            self._update(*self.inputs(self.step))
+            self.update_at(self.step)
             self.step += 1
             yield self.step
+
+    def update_at(self, step: int) -> None:
+        """Take the step of that number."""
+        self._update(*self.inputs(step))
 
     def inputs(self, step: int) -> tuple[Tensor, Tensor, Draws]:
         """Make the images' tables, the labels and the draws of one step."""
@@ -598,4 +612,19 @@ def evaluation_set(config: TrainConfig, split: str) -> Digits:
     seed = {"validation": 1, "test": 2}[split]
     return fixed_set(
         source, config.task, config.image_size, config.num_patches, seed=seed
+    )
+
+
+def config_of_run(folder: Path) -> tuple[RAMConfig, TrainConfig]:
+    """Read the configs of a run.
+
+    Raises:
+        ValueError: if config.json is damaged or holds unknown keys.
+    """
+    found = read_json(folder / CONFIG)
+    if not isinstance(found, dict) or not {"model", "train"} <= set(found):
+        raise ValueError(f"{folder / CONFIG} is not the config of a run")
+    return (
+        config_from_dict(RAMConfig, found["model"]),
+        config_from_dict(TrainConfig, found["train"]),
     )
