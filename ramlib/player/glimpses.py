@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageColor, ImageDraw
 
-from ramlib.figures import INK, PALE, glimpse_color
+from ramlib.figures import GLIMPSE_COLORS, INK, PALE, glimpse_color
 from ramlib.player import page
 from ramlib.sensor import retina_boxes, to_pixels
 from ramlib.trace import Trace
@@ -172,7 +172,8 @@ def draw_strip(image: np.ndarray, boxes: torch.Tensor, trace: Trace) -> bytes:
             shown = page.picture_of(patch).resize((seen, seen), Image.Resampling.NEAREST)
             picture.paste(shown, (left + s * (seen + 2), tall + gap))
         draw_bars(picture, left, cell, bars, trace.probs[0, t].tolist(), t)
-    return page.png(picture, colors=40)
+    colors = [*map(glimpse_color, range(min(T, len(GLIMPSE_COLORS)))), INK, PALE]
+    return page.drawn_png(picture, enlarged, colors)
 
 
 def draw_bars(picture, left: int, width: int, height: int, probs: list, t: int) -> None:

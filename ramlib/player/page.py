@@ -16,10 +16,11 @@ import io
 import json
 import re
 import warnings
+from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageColor
 
 
 # Which of the shared styles and scripts each kind of widget needs.
@@ -156,10 +157,21 @@ def sprite(images: np.ndarray) -> str:
     return png_address(png(picture_of(tall)))
 
 
-def png(picture: Image.Image, colors: int | None = None) -> bytes:
-    """Encode a picture, the same bytes every time; reduced to `colors` if given."""
-    if colors is not None:
-        picture = picture.quantize(colors, dither=Image.Dither.NONE)
+def drawn_png(picture: Image.Image, photo: Image.Image, colors: Sequence[str]) -> bytes:
+    """Encode an RGB drawing in few colours: those of its strokes, and a photo's.
+
+    A palette chosen from the drawing as a whole would lose the colour of a thin stroke.
+    """
+    palette = photo.convert("RGB").quantize(24).getpalette()[: 3 * 24]
+    for color in ("white", *colors):
+        palette.extend(ImageColor.getrgb(color))
+    swatch = Image.new("P", (1, 1))
+    swatch.putpalette(palette)
+    return png(picture.quantize(palette=swatch, dither=Image.Dither.NONE))
+
+
+def png(picture: Image.Image) -> bytes:
+    """Encode a picture without loss, the same bytes every time."""
     file = io.BytesIO()
     picture.save(file, "PNG", optimize=True)
     return file.getvalue()

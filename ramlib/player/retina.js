@@ -13,8 +13,8 @@ start("retina", (root, data, pixels) => {
     "aria-label": "The retina on the image: drag it, or move it with the arrow keys",
   }).forEach(([key, value]) => stage.element.setAttribute(key, value));
   const patches = patchRow(size, scales);
-  const captions = [...patches.row.querySelectorAll("figcaption")];
-  captions.forEach((caption) => caption.append(node("br"), node("span")));
+  const captions = [...patches.row.children];
+  captions.forEach((patch) => patch.append(node("br"), node("span")));
   const status = node("p", { class: "ramlib-status", role: "status", "aria-live": "polite" });
 
   const axes = ["x", "y"].map((name, i) => {

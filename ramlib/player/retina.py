@@ -132,4 +132,4 @@ def draw_picture(images: torch.Tensor, place: list[float], sensor: GlimpseSensor
             [left, 0, left + seen - 1, seen - 1], outline=SURROUND
         )
         picture.paste(patch, (left + 1, 1))
-    return page.png(picture, colors=40)
+    return page.drawn_png(picture, picture, [SURROUND, glimpse_color(0)])

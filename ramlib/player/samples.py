@@ -193,4 +193,5 @@ def draw_picture(series, labels, exact, counts, low, high, xlabel) -> bytes:
             axes[-1].legend(fontsize=7, loc="upper right")
         file = io.BytesIO()
         fig.savefig(file, format="png", metadata={"Software": None})
-    return page.png(Image.open(file).convert("RGB"), colors=16)
+    drawn = Image.open(file).convert("RGB")
+    return page.png(drawn.quantize(16, dither=Image.Dither.NONE))

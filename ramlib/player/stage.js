@@ -38,7 +38,7 @@ function patchRow(size, scales) {
   for (let s = 0; s < scales; s++) {
     canvases.push(node("canvas", { width: size, height: size, style: `border-width:${lineWidth(s)}px` }));
     const side = size * 2 ** s;
-    row.append(node("figure", { class: "ramlib-patch" }, canvases[s], node("figcaption", {}, `${side} × ${side} px`)));
+    row.append(box("patch", canvases[s], `${side} × ${side} px`));
   }
   return { row, canvases };
 }
