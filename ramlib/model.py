@@ -52,7 +52,7 @@ class RAMConfig:
     Attributes:
         glimpse_size: g, the side of a patch in its own pixels.
         num_scales: S; scale s covers g·2^s pixels of the image.
-        num_glimpses: T.
+        num_glimpses: T, looks in an episode.
         hidden_size: D, the width of the glimpse feature and of the core.
         num_actions: A, the number of classes.
         location_std: σ of the location policy, a standard deviation.

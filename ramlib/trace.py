@@ -48,12 +48,12 @@ class Trace:
 
     @property
     def num_glimpses(self) -> int:
-        """T."""
+        """T, looks in each episode."""
         return self.locations.shape[1]
 
     @property
     def num_scales(self) -> int:
-        """S."""
+        """S, scales of the retina."""
         return self.patches.shape[2]
 
     @property
