@@ -97,6 +97,12 @@ def use_local_badge(app, docname: str, source: list[str]) -> None:
     source[0] = source[0].replace(BADGE, LOCAL_BADGE)
 
 
+def skip_bare_fields(app, what, name, member, skip, options) -> bool | None:
+    """The fields of a named tuple say nothing beyond their names, which stand above."""
+    bare = (getattr(member, "__doc__", None) or "").startswith("Alias for field number")
+    return True if bare else None
+
+
 def leave_thebe_out(app) -> None:
     """Take sphinx-thebe's steps out of the build: it has no switch of its own."""
     for listeners in app.events.listeners.values():
@@ -112,4 +118,5 @@ def setup(app) -> dict:
     app.connect("config-inited", use_records)
     app.connect("builder-inited", copy_mathjax)
     app.connect("source-read", use_local_badge)
+    app.connect("autodoc-skip-member", skip_bare_fields)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
