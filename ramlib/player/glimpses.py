@@ -94,10 +94,9 @@ def render(
         images=page.sprite(images),
         picture=draw_strip(images[0], boxes[0], trace),
         alt=(
-            f"An episode of {trace.num_glimpses} glimpses at an image of {height} × "
-            f"{width} pixels, from left to right: above, the image with the path so "
-            "far and the squares that the retina covers; below, what the retina saw "
-            "at each scale, and the class probabilities"
+            f"The first episode, its {trace.num_glimpses} glimpses from left to right: "
+            "the image with the path and the squares of the retina, what the retina "
+            "saw at each scale, and the class probabilities"
         ),
         caption=describe(trace, classes),
     )
@@ -142,12 +141,12 @@ def draw_strip(image: np.ndarray, boxes: torch.Tensor, trace: Trace) -> bytes:
     """
     T, S = boxes.shape[:2]
     height, width = image.shape[-2:]
-    cell = 116  # the width of a column, in pixels of the picture
+    cell = 92  # the width of a column, in pixels of the picture
     gap = 6
     unit = cell / width
     tall = max(round(height * unit), 1)
     seen = (cell - (S - 1) * 2) // S  # the side of a patch
-    bars = 34
+    bars = 30
     picture = Image.new(
         "RGB", (T * (cell + gap) - gap, tall + seen + bars + 2 * gap), "white"
     )
@@ -169,7 +168,9 @@ def draw_strip(image: np.ndarray, boxes: torch.Tensor, trace: Trace) -> bytes:
         picture.paste(view, (left, 0))
         for s in range(S):
             patch = page.to_bytes(trace.patches[0, t, s].clamp(0, 1))
-            shown = page.picture_of(patch).resize((seen, seen), Image.Resampling.NEAREST)
+            shown = page.picture_of(patch).resize(
+                (seen, seen), Image.Resampling.NEAREST
+            )
             picture.paste(shown, (left + s * (seen + 2), tall + gap))
         draw_bars(picture, left, cell, bars, trace.probs[0, t].tolist(), t)
     colors = [*map(glimpse_color, range(min(T, len(GLIMPSE_COLORS)))), INK, PALE]

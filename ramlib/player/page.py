@@ -22,7 +22,6 @@ from importlib import resources
 import numpy as np
 from PIL import Image, ImageColor
 
-
 # Which of the shared styles and scripts each kind of widget needs.
 PARTS = {"glimpses": ("stage", "time"), "retina": ("stage",), "samples": ("time",)}
 
@@ -151,7 +150,7 @@ def picture_of(pixels: np.ndarray) -> Image.Image:
 
 
 def sprite(images: np.ndarray) -> str:
-    """Stack (B, C, H, W) uint8 images from top to bottom in one lossless PNG address."""
+    """Stack (B, C, H, W) uint8 images top to bottom as the address of one PNG."""
     C, W = images.shape[1], images.shape[3]
     tall = images.transpose(1, 0, 2, 3).reshape(C, -1, W)  # (C, B·H, W)
     return png_address(png(picture_of(tall)))
@@ -162,7 +161,7 @@ def drawn_png(picture: Image.Image, photo: Image.Image, colors: Sequence[str]) -
 
     A palette chosen from the drawing as a whole would lose the colour of a thin stroke.
     """
-    palette = photo.convert("RGB").quantize(24).getpalette()[: 3 * 24]
+    palette = photo.convert("RGB").quantize(12).getpalette()[: 3 * 12]
     for color in ("white", *colors):
         palette.extend(ImageColor.getrgb(color))
     swatch = Image.new("P", (1, 1))

@@ -154,9 +154,7 @@ def summary(one: dict, label: str, counts: list[int], low: float, high: float) -
         "name": label,
         "bins": bins,
         "total": [len(one[n]) for n in counts],
-        "beyond": [
-            len(one[n]) - sum(row) for n, row in zip(counts, bins, strict=True)
-        ],
+        "beyond": [len(one[n]) - sum(row) for n, row in zip(counts, bins, strict=True)],
         "mean": [significant(one[n].mean()) for n in counts],
         "std": [significant(one[n].std(ddof=1)) for n in counts],
     }
@@ -178,8 +176,8 @@ def draw_picture(series, labels, exact, counts, low, high, xlabel) -> bytes:
             for k, (one, label) in enumerate(zip(series, labels, strict=True)):
                 ax.hist(
                     one[count],
-                    BINS,
-                    (low, high),
+                    bins=BINS,
+                    range=(low, high),
                     histtype="step",
                     color=figures.SERIES_COLORS[k],
                     linestyle=["-", "--", ":"][k],
