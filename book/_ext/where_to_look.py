@@ -64,22 +64,27 @@ def percent(result: dict) -> str:
     return f"{result['mean']:.2f}" + (f" ± {spread:.2f}" if spread is not None else "")
 
 
+def duration(runs: list[dict]) -> str:
+    """How long one seed took to train, and on what."""
+    minutes = sum(run["seconds"] for run in runs) / len(runs) / 60
+    machine = runs[0]["environment"]
+    where = machine["gpu"] or f"{machine['threads']} CPU threads"
+    return f"{minutes:.0f} min, {where}"
+
+
 def results_table(shipped: dict[str, dict]) -> str:
     """Every shipped model's test errors, each by its own protocol, as Markdown."""
     lines = [
-        "| model | looks | mean policy | sampled | average of rollouts | seeds |",
-        "|---|---|---|---|---|---|",
+        "| model | looks | mean policy | sampled | average | seeds | one seed takes |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, record in shipped.items():
         config, test = record["config"], record["test"]
         size = config["glimpse_size"]
-        looks = (
-            f"{config['num_glimpses']} × {size}×{size}, scales: {config['num_scales']}"
-        )
+        looks = f"{config['num_glimpses']} at {size}×{size}, S = {config['num_scales']}"
         errors = [percent(test[one]) for one in ("mean", "sampled", "average")]
-        lines.append(
-            f"| `{name}` | {looks} | {' | '.join(errors)} | {len(record['seeds'])} |"
-        )
+        cells = [f"`{name}`", looks, *errors, str(len(record["seeds"]))]
+        lines.append(f"| {' | '.join(cells)} | {duration(record['runs'])} |")
     return "\n".join(lines)
 
 
