@@ -10,29 +10,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from traces import make_trace
 
 from ramlib import figures
-from ramlib.sensor import GlimpseSensor, retina_boxes, to_pixels
-from ramlib.trace import Trace
-
-
-def make_trace(B=2, T=4, C=1, H=30, W=40, g=5, S=2, A=3, labels=True, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.randint(0, 256, (B, C, H, W), generator=generator).to(torch.uint8)
-    locations = torch.rand(B, T, 2, generator=generator) * 2 - 1
-    sensor = GlimpseSensor(g, S, C)
-    patches = sensor.look(sensor.prepare(images), locations)
-    return Trace(
-        images=images,
-        labels=torch.arange(B) % A if labels else None,
-        locations=locations,
-        means=locations,
-        samples=locations,
-        patches=patches.reshape(B, T, S, C, g, g),
-        hidden=torch.zeros(B, T, 2),
-        probs=torch.rand(B, T, A, generator=generator).softmax(-1),
-        values=torch.rand(B, T, generator=generator),
-    )
+from ramlib.sensor import retina_boxes, to_pixels
 
 
 @pytest.fixture

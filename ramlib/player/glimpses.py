@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -77,7 +78,8 @@ def render(
         # Whole numbers are short, and the same wherever they are written.
         "corners": whole(boxes[..., :2]),
         "points": whole(points * 10),
-        "probs": whole(trace.probs * 1000),
+        # Cut, not rounded: a share that is rounded twice may end a percent off.
+        "probs": whole((trace.probs.double() * 1000).floor()),
         "best": whole(trace.predictions),
         "values": whole(trace.values * 1000),
     }
@@ -109,7 +111,7 @@ def whole(tensor: torch.Tensor) -> list[int]:
 
 def percent(share: float) -> str:
     """Write a share as the script does: 83 %, with a space that does not break."""
-    return f"{share * 100:.0f}\u00a0%"
+    return f"{math.floor(share * 100 + 0.5)}\u00a0%"
 
 
 def describe(trace: Trace, classes: Sequence[str] | None) -> str:
@@ -141,7 +143,7 @@ def draw_strip(image: np.ndarray, boxes: torch.Tensor, trace: Trace) -> bytes:
     """
     T, S = boxes.shape[:2]
     height, width = image.shape[-2:]
-    cell = 92  # the width of a column, in pixels of the picture
+    cell = 86  # the width of a column, in pixels of the picture
     gap = 6
     unit = cell / width
     tall = max(round(height * unit), 1)

@@ -22,15 +22,19 @@ from importlib import resources
 import numpy as np
 from PIL import Image, ImageColor
 
+QUOTED = re.compile("(" + "|".join(rf"{q}(?:\\.|[^{q}\\])*{q}" for q in "\"'`") + ")")
+
 # Which of the shared styles and scripts each kind of widget needs.
 PARTS = {"glimpses": ("stage", "time"), "retina": ("stage",), "samples": ("time",)}
 
 
 @functools.cache
 def asset(name: str) -> str:
-    """Read a style or script of this package, without its comments and indentation.
+    """Read a style or script of this package, without comments and needless spaces.
 
-    Comments must stand on lines of their own, as they do in the files beside this one.
+    The files beside this one keep to what makes that safe: comments stand on lines of
+    their own, and no quotation mark stands in a regular expression, no template in
+    another.
     """
     text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
     text = re.sub(r"^\s*/\*.*?\*/\s*$", "", text, flags=re.MULTILINE | re.DOTALL)
@@ -38,8 +42,12 @@ def asset(name: str) -> str:
     text = "\n".join(line for line in lines if line and not line.startswith("//"))
     if name.endswith(".css"):
         text = re.sub(r"\s*([{};])\s*", r"\1", text)
-        text = re.sub(r"([:,])\s+", r"\1", text)
-    return text
+        return re.sub(r"([:,])\s+", r"\1", text)
+    parts = re.split(QUOTED, text)  # every second one is quoted, and stays
+    parts[::2] = [
+        re.sub(r" *([-{}()[\],;:?=<>+*&|!/]) *", r"\1", p) for p in parts[::2]
+    ]
+    return "".join(parts)
 
 
 def widget(

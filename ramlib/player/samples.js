@@ -18,7 +18,7 @@ start("samples", (root, data) => {
     return made;
   };
   const text = (x, y, words, more = "") => `<text x="${x}" y="${y}" ${more}>${words}</text>`;
-  const escape = (words) => words.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+  const escape = (words) => words.replace(/[&<>\x22]/g, (c) => `&#${c.charCodeAt(0)};`);
 
   // -- the estimates: a histogram over an axis that stays the same for every N
   const x = (value) => 12 + ((W - 24) * (value - low)) / (high - low);

@@ -1,6 +1,7 @@
 const COLORS = "047ba2 045ea0 3a76f8 6947c4 cd49c1 b7017d cb0467 c30046 eb3e44 b42703 bf6c01 735703".split(" ");
 const glimpseColor = (t) => "#" + COLORS[t % COLORS.length];
-const percent = (share) => Math.round(share * 100) + "\u00a0%";
+// In thousandths first: 0.145 * 100 is a little less than 14.5.
+const percent = (share) => Math.round(Math.round(share * 1000) / 10) + "\u00a0%";
 
 function readPixels(image) {
   const canvas = node("canvas", { width: image.naturalWidth, height: image.naturalHeight });
@@ -67,11 +68,13 @@ function makeStage(width, height, size, scales, room = 0.1) {
   let squares = "";
   for (let s = scales - 1; s >= 0; s--) {
     const side = size * 2 ** s * unit;
-    const rect = (extra) => `<rect width="${side}" height="${side}" ${extra}/>`;
+    const rect = `<rect width="${side}" height="${side}" stroke-width=`;
+    const casing = `${rect}"${lineWidth(s) + 1.6}" stroke="#fff" stroke-opacity=".8"/>`;
+    const line = `${rect}"${lineWidth(s)}" class="ramlib-line"/>`;
     // Everything outside the largest square is dimmed by the square's own wide frame.
     const far = 4000;
     const dim = `<path fill-rule="evenodd" fill-opacity=".4" d="M${-far} ${-far}h${2 * far}v${2 * far}h${-2 * far}zM0 0v${side}h${side}v${-side}z"/>`;
-    squares += `<g class="ramlib-square">${s == scales - 1 ? dim : ""}${rect(`stroke="#fff" stroke-opacity=".8" stroke-width="${lineWidth(s) + 1.6}"`)}${rect(`class="ramlib-line" stroke-width="${lineWidth(s)}"`)}</g>`;
+    squares += `<g class="ramlib-square">${s == scales - 1 ? dim : ""}${casing}${line}</g>`;
   }
   element.insertAdjacentHTML(
     "beforeend",
