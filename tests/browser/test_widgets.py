@@ -291,6 +291,8 @@ def swipe(page, selector, across, along=0):
             {"type": kind, "touchPoints": [{"x": px, "y": py}]},
         )
     client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    # A tap that follows at once would only end the movement of the swipe.
+    page.wait_for_timeout(800)
 
 
 def test_touch(visit, trace):
