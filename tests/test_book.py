@@ -75,8 +75,8 @@ def test_every_mention_of_the_address_is_the_same():
     allowed |= {one.removeprefix("https://") for one in allowed}
     wrong, found = [], 0
     for path in address_tool.files():
-        if path == Path(__file__):
-            continue
+        if path.is_relative_to(ROOT / "tests"):
+            continue  # tests make addresses up
         for mention in mentions.findall(path.read_text(encoding="utf-8")):
             found += 1
             if mention not in allowed:

@@ -114,6 +114,8 @@ def leave_thebe_out(app) -> None:
         theirs = [one for one in listeners if one.handler.__module__ == "sphinx_thebe"]
         for listener in theirs:
             listeners.remove(listener)
+    styles = app.registry.css_files
+    styles[:] = [one for one in styles if one[0] != "sphinx-thebe.css"]
 
 
 def setup(app) -> dict:
