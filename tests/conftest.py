@@ -50,7 +50,7 @@ def book_html() -> Path:
             if stamp.read_text() == now:
                 return html
             stamp.unlink()
-        # From nothing, as on a new machine: an old file must not stand in for a lost one.
+        # From nothing, as on a new machine: no old file stands in for a lost one.
         shutil.rmtree(html, ignore_errors=True)
         tool = shutil.which("jupyter-book", path=Path(sys.executable).parent)
         assert tool, "jupyter-book is not installed beside this Python"
