@@ -130,8 +130,8 @@ class Reproduce:
         folder: of the runs; runs/NAME when not given. Finished seeds are not repeated.
         device: "auto", "cpu", "cuda", …
         threads: of PyTorch on the CPU; 0: as it finds best.
-        install: put the weights of the seed that did best on validation, and the record
-            of all seeds, into ramlib's pretrained folder, replacing what is there.
+        install: put the weights of the first seed, and the record of all, into ramlib's
+            pretrained folder, replacing what is there.
         quiet: no progress bar.
     """
 
@@ -148,7 +148,7 @@ class Reproduce:
         root = self.folder or Path("runs") / self.name
         model_config, config = PRESETS[preset]
         config = dataclasses.replace(config, device=self.device, threads=self.threads)
-        runs = []
+        data, runs = evaluation_set(config, "test"), []
         for seed in seeds:
             folder = root / f"seed-{seed}"
             record = train(
@@ -160,18 +160,13 @@ class Reproduce:
             )
             model, _ = load_trained(folder)
             model.to(choose_device(self.device))
-            data = evaluation_set(config, "test")
             runs.append(record | {"test": test_errors(model, data)})
         metrics = summary(self.name, preset, runs)
         print(json.dumps(metrics["test"], indent=2))
         if self.install:
-            best = min(runs, key=lambda run: run["validation_error"])
-            seed = best["train"]["seed"]
-            model, _ = load_trained(root / f"seed-{seed}")
-            metrics |= {"shipped_seed": seed, "train": best["train"]}
-            target = PRETRAINED / self.name
-            model.save_pretrained(target, metrics, overwrite=True)
-            print(f"{target.name}: weights of seed {seed} installed")
+            model, _ = load_trained(root / f"seed-{seeds[0]}")
+            model.save_pretrained(PRETRAINED / self.name, metrics, overwrite=True)
+            print(f"{self.name}: weights of seed {seeds[0]} installed")
 
 
 @dataclass(frozen=True)
@@ -319,7 +314,8 @@ def summary(name: str, preset: str, runs: list[dict]) -> dict:
     Args:
         name: of the model.
         preset: that it was trained by.
-        runs: a record of `train` per seed, each with its `test` results.
+        runs: a record of `train` per seed, each with its `test` results; the weights of
+            the first are shipped.
 
     Returns:
         JSON values.
@@ -332,13 +328,21 @@ def summary(name: str, preset: str, runs: list[dict]) -> dict:
             "mean": round(statistics.mean(errors), 3),
             "std": round(statistics.stdev(errors), 3) if len(errors) > 1 else None,
         }
+    seeds = [run["train"]["seed"] for run in runs]
     return {
         "name": name,
         "preset": preset,
         "command": f"ramlib reproduce {name}",
-        "seeds": [run["train"]["seed"] for run in runs],
+        "seeds": seeds,
+        "shipped_seed": seeds[0],
         "test": test,
-        "runs": runs,
+        "model": runs[0]["model"],
+        "train": runs[0]["train"],
+        "runs": [
+            {k: v for k, v in run.items() if k not in ("model", "train")}
+            | {"seed": run["train"]["seed"]}
+            for run in runs
+        ],
     }
 
 
