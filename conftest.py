@@ -9,6 +9,8 @@ import pytest
 # told otherwise, since a chapter sets its own number.
 os.environ["TQDM_DISABLE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "RAMLIB_DATA" in os.environ:  # a notebook runs in its own folder
+    os.environ["RAMLIB_DATA"] = os.path.abspath(os.environ["RAMLIB_DATA"])
 
 NOTEBOOK_SECONDS = 90  # on two idle cores; half of it is what a chapter aims at
 COURSE_SECONDS = 15 * 60
