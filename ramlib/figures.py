@@ -60,7 +60,7 @@ GLIMPSE_COLORS = (
 INK = "#1d2430"  # text, axes, the exact value
 MUTED = "#69717f"  # what stands back: guides, the other classes
 ACCENT = "#0b6e99"  # the one thing to look at
-PALE = "#c3cad4"  # bars that are not the point
+PALE = "#8c96a5"  # bars that are not the point
 SURROUND = "#20242b"  # what lies around the image
 
 #: Colours of curves that are not glimpses.

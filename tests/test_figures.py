@@ -86,6 +86,10 @@ def test_text_and_curves_are_legible_on_white(color):
     assert contrast(color, "white") >= 4.5
 
 
+def test_bars_that_stand_back_can_still_be_read():
+    assert contrast(figures.PALE, "white") >= 2.9
+
+
 def test_style_is_opaque():
     with matplotlib.rc_context():
         figures.style()

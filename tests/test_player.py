@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from traces import estimates, make_trace
 
-from ramlib import player
+from ramlib import figures, player
 from ramlib.player import page
 from ramlib.sensor import retina_boxes
 
@@ -144,6 +144,16 @@ def test_class_names_are_prefixed(widget):
     assert {c for c in ours if not c.startswith("ramlib")} <= pages | {"text_html"}
     variables = set(re.findall(r"(--[\w-]+)", style))
     assert all(v.startswith("--ramlib-") for v in variables)
+
+
+def test_colors_are_those_of_the_figures():
+    script = page.asset("stage.js")
+    colors = re.search(r'COLORS="([^"]*)"', script)[1].split()
+    assert tuple("#" + color for color in colors) == figures.GLIMPSE_COLORS
+    assert figures.SURROUND in page.asset("stage.css")
+    style = page.asset("base.css")
+    for color in (figures.INK, figures.ACCENT, figures.PALE):
+        assert f"light-dark({color}," in style
 
 
 def test_assets_are_short_and_close_no_script():
