@@ -31,14 +31,15 @@ PAGE = ROOT / "book/landing_player.html"
 PICTURE = ROOT / "book/images/glimpses.png"
 SEED = 0  # of the first locations, which are drawn uniformly
 IN_PICTURE = 5  # the digit that the README shows
-COLORS = 64  # of the picture: flat areas need no more
+COLORS = 256  # of the picture: flat areas need no more
 
 
 def fingerprint(folder: Path) -> str:
-    """What a recording depends on: the weights and the configuration."""
+    """What a recording depends on: the model, and the code of the player."""
+    player = (ROOT / "ramlib/player").glob("[cgp]*.*")  # common, glimpses, page
     digest = hashlib.sha256()
-    for name in ("config.json", "model.safetensors"):
-        digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
+    for path in [folder / "config.json", folder / "model.safetensors", *sorted(player)]:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 

@@ -68,7 +68,8 @@ def duration(runs: list[dict]) -> str:
     """How long one seed took to train, and on what."""
     minutes = sum(run["seconds"] for run in runs) / len(runs) / 60
     machine = runs[0]["environment"]
-    where = machine["gpu"] or f"{machine['threads']} CPU threads"
+    threads = machine["threads"]
+    where = machine["gpu"] or f"{threads} CPU thread{'s' * (threads > 1)}"
     return f"{minutes:.0f} min, {where}"
 
 
