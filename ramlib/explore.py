@@ -133,6 +133,8 @@ class Explorer:
                 f"{len(labels)} labels for {len(images)} images; give one each"
             )
         check_count("rollouts", rollouts)
+        if isinstance(model, torch.nn.Module):  # look where the weights are
+            images = images.to(next(model.parameters()).device)
         self.model = model
         self.images = images
         self.labels = labels

@@ -206,6 +206,18 @@ def test_float_images_are_rounded_to_bytes():
     assert player.render(as_float) == player.render(trace)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_any_precision_is_shown(dtype):
+    trace = make_trace(H=32, W=32, g=4)
+    half = {
+        name: getattr(trace, name).to(dtype)
+        for name in ("locations", "patches", "probs", "values")
+    }
+    images = (trace.images / 255.0).to(dtype)
+    data = Reader(player.render(replace(trace, images=images, **half))).data()
+    assert len(data["probs"]) == trace.probs.numel()
+
+
 def test_labels_and_names_are_optional():
     data = Reader(player.render(make_trace(labels=False))).data()
     assert "labels" not in data and "classes" not in data and "title" not in data

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
+import torch
 from PIL import Image, ImageColor
 
 QUOTED = re.compile("(" + "|".join(rf"{q}(?:\\.|[^{q}\\])*{q}" for q in "\"'`") + ")")
@@ -136,15 +137,15 @@ def check_text(what: str, value: object) -> None:
         raise TypeError(f"{what} is a {type(value).__name__}; give a string or None")
 
 
-def to_bytes(images) -> np.ndarray:
-    """Bring pixels to whole numbers: (..., C, H, W) in [0, 1] or uint8 -> uint8.
+def to_bytes(images: torch.Tensor) -> np.ndarray:
+    """Bring pixels to whole numbers: a tensor in [0, 1] or uint8 -> a uint8 array.
 
     Raises:
         ValueError: if a pixel is NaN or outside [0, 1].
     """
-    array = np.asarray(images)
-    if array.dtype == np.uint8:
-        return array
+    if images.dtype == torch.uint8:
+        return images.numpy()
+    array = images.detach().double().numpy()  # numpy knows no bfloat16
     if not (array.min() >= 0 and array.max() <= 1):  # written so that NaN fails too
         raise ValueError(
             "float images must lie in [0, 1]; divide by 255, or pass uint8"

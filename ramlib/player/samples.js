@@ -12,6 +12,7 @@ start("samples", (root, data) => {
     if (x != 0 && Math.abs(x) < 0.001) return x.toExponential(0).replace("e-", "e−").replace(/^-/, "−");
     return String(+x.toPrecision(3)).replace("-", "−");
   };
+  const grouped = (n) => n.toLocaleString("en");
   const plot = (label, content) => {
     const made = box("plot");
     made.innerHTML = `<svg viewBox="0 0 ${W} ${H}" role="img" aria-label="${label}">${content}</svg>`;
@@ -86,7 +87,7 @@ start("samples", (root, data) => {
     count.textContent = `N = ${counts[now]}`;
     readings.forEach((reading, k) => {
       const one = series[k];
-      const beyond = one.beyond[now] ? `, ${one.beyond[now]} of ${one.total[now]} beyond the axis` : "";
+      const beyond = one.beyond[now] ? `, ${grouped(one.beyond[now])} of ${grouped(one.total[now])} beyond the axis` : "";
       reading.textContent = `${one.name ? one.name + ": " : ""}mean ${short(one.mean[now])} ± ${short(one.std[now])}${beyond}`;
     });
     time.show(now, `N = ${counts[now]}`);
