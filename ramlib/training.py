@@ -134,6 +134,11 @@ class TrainConfig:
                 "baseline 'leave-one-out' compares the copies of an image; set copies "
                 f"to 2 or more (it is {self.copies})"
             )
+        if self.reward == "per-step" and self.reward_of == "sample":
+            raise ValueError(
+                "reward_of is 'sample', but the class is sampled at the last glimpse "
+                "alone; choose reward='final' or reward_of='argmax'"
+            )
         if self.task == "plain" and self.image_size != 28:
             raise ValueError(
                 f"image_size is {self.image_size}, but plain digits are 28 × 28; "
