@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import execute
 import landing
 import nbformat
 
 from course import ROOT, badge, book_address, colab_address, main, setup_cell
+from ramlib.player import page
 
 
 def notebook(*sources: str) -> nbformat.NotebookNode:
@@ -77,3 +80,10 @@ def test_the_landing_page_shows_the_shipped_model():
     assert landing.PICTURE.stat().st_size < 100 * 1024
     index = (ROOT / "book/index.md").read_text(encoding="utf-8")
     assert landing.PAGE.name in index
+
+
+def test_the_landing_page_has_the_player_of_today():
+    empty = page.widget("glimpses", "x", data={}, picture=b"", alt="", caption="")
+    version = re.search(r"data-ramlib='[\w-]+'", empty).group()
+    recorded = landing.PAGE.read_text(encoding="utf-8")
+    assert version in recorded, "record it again: make landing"

@@ -35,11 +35,10 @@ COLORS = 256  # of the picture: flat areas need no more
 
 
 def fingerprint(folder: Path) -> str:
-    """What a recording depends on: the model, and the code of the player."""
-    player = (ROOT / "ramlib/player").glob("[cgp]*.*")  # common, glimpses, page
+    """What a recording depends on: the weights and the configuration."""
     digest = hashlib.sha256()
-    for path in [folder / "config.json", folder / "model.safetensors", *sorted(player)]:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for name in ("config.json", "model.safetensors"):
+        digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
