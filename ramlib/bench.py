@@ -150,8 +150,8 @@ def _sensor(device, seconds, size: int, T: int, g: int, S: int) -> tuple:
 def _growing(device, seconds) -> list[tuple]:
     B, g, S = 32, 12, 3
     sensor = GlimpseSensor(g, S).to(device)
-    # Fresh places every time: looking at the same ones again would find their corners of
-    # the table in the cache, and hide what a large image costs.
+    # Fresh places every time: the corners of those looked at before are in the cache,
+    # which would hide what a large image costs.
     places = itertools.cycle(torch.rand(64, B, 2, device=device) * 2 - 1)
     rows = []
     for size in GROWING:
