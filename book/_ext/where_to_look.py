@@ -1,9 +1,10 @@
-"""What the book needs beyond Jupyter Book, in five small pieces.
+"""What the book needs beyond Jupyter Book, in a few small pieces.
 
 - The source folder is the repository's root, so that ``jupyter-book build book/`` reads
   the chapters where they are: no links and no copies.
 - MathJax is one local file, so that no page asks another machine for anything.
-- The badge of a chapter's first cell is a local picture on the page.
+- The badge of a chapter's first cell is a local picture on the page, and the solutions
+  that fold away are called so.
 - Figures come from the records of the shipped models, ``metrics.json``, and are never
   typed: a page says ``{{ shipped["NAME"].test.mean.mean }}``, or ``{{ results }}`` for
   the table of them all.
@@ -98,9 +99,18 @@ def use_records(app, config) -> None:
     }
 
 
-def use_local_badge(app, docname: str, source: list[str]) -> None:
-    """Show the badge from the book's own pictures; its link stays as it is."""
-    source[0] = source[0].replace(BADGE, LOCAL_BADGE)
+def prepare_chapter(app, docname: str, source: list[str]) -> None:
+    """Show the badge from the book's own pictures, and call a folded solution one."""
+    if not docname.startswith("chapters/"):
+        return
+    chapter = json.loads(source[0].replace(BADGE, LOCAL_BADGE))
+    for cell in chapter["cells"]:
+        if "solution" in cell["metadata"].get("tags", []):
+            cell["metadata"].setdefault("mystnb", {}).update(
+                code_prompt_show="Show the solution in code",
+                code_prompt_hide="Hide the solution",
+            )
+    source[0] = json.dumps(chapter)
 
 
 def skip_bare_fields(app, what, name, member, skip, options) -> bool | None:
@@ -125,6 +135,6 @@ def setup(app) -> dict:
     app.connect("config-inited", lambda app, config: leave_thebe_out(app))
     app.connect("config-inited", use_records)
     app.connect("builder-inited", copy_mathjax)
-    app.connect("source-read", use_local_badge)
+    app.connect("source-read", prepare_chapter)
     app.connect("autodoc-skip-member", skip_bare_fields)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
