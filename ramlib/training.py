@@ -551,6 +551,7 @@ def _optimizer(model, config: TrainConfig, learning_rate: Tensor):
         lr=learning_rate,
         weight_decay=config.weight_decay,
         fused=True,
+        capturable=learning_rate.is_cuda,  # the step is recorded as a CUDA graph
     )
     for parameter in model.parameters():
         optimizer.state[parameter] = {
