@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -221,10 +222,10 @@ def train(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    device = choose_device(config.device)
-    stated = {"model": asdict(model_config), "train": asdict(config)}
-    run = RunFolder(Path(folder), stated, environment(device), resume)
+    # The folder comes second: without the data, say, no trace of a run is left.
     trainer = Trainer(model_config, config)
+    stated = {"model": asdict(model_config), "train": asdict(config)}
+    run = RunFolder(Path(folder), stated, environment(trainer.device), resume)
     seconds = trainer.load(run.path / LAST) if run.has(LAST) else 0.0
     run.drop_metrics_after(trainer.step)
     before = time.perf_counter() - seconds
@@ -461,7 +462,7 @@ class Trainer:
         self.model.eval()
         std = None if self.model.config.learn_location_std else self.location_std
         result = evaluate(
-            self.model, self._validation(), location_std=std, batch_size=2000
+            self.model, self.validation, location_std=std, batch_size=2000
         )
         self.model.train()
         better = result["error"] < self.best_error
@@ -480,10 +481,10 @@ class Trainer:
             "location_std": self.location_std.item(),
         }
 
-    def _validation(self) -> Digits:
-        if not hasattr(self, "_validation_set"):
-            self._validation_set = evaluation_set(self.config, "validation")
-        return self._validation_set
+    @cached_property
+    def validation(self) -> Digits:
+        """The fixed set that the run is judged by."""
+        return evaluation_set(self.config, "validation")
 
     def _out_of_patience(self) -> bool:
         return 0 < self.config.patience <= self.epochs_since_best

@@ -279,6 +279,12 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
         train(TINY, small(), tmp_path, progress=False)
 
 
+def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="batch_size is 5000"):
+        train(TINY, small(batch_size=5000), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_unwritable_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="cannot be written"):
