@@ -11,6 +11,7 @@ import dataclasses
 import json
 import statistics
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -60,6 +61,8 @@ class Train:
         folder: of the run; runs/PRESET when not given.
         resume: go on with the run in the folder, or begin it.
         quiet: no progress bar.
+        tensorboard: write the metrics for TensorBoard too, beside metrics.jsonl; needs
+            the extra ramlib[tensorboard].
     """
 
     model: Prefixless[RAMConfig]
@@ -68,6 +71,7 @@ class Train:
     folder: Path | None = None
     resume: bool = False
     quiet: bool = False
+    tensorboard: bool = False
 
     def run(self) -> None:
         """Train; print the record of the run."""
@@ -78,6 +82,7 @@ class Train:
             folder,
             resume=self.resume,
             progress=not self.quiet,
+            on_epoch=tensorboard_writer(folder) if self.tensorboard else None,
         )
         print(
             f"{folder}: validation error {record['validation_error']:.2f} % at epoch "
@@ -263,6 +268,28 @@ def _parse(arguments: list[str]):
         model, config = config_of_run(folder)
     preset = known.preset if known.preset in PRESETS else "mnist"
     return tyro.cli(commands(preset, model, config), args=arguments, prog="ramlib")
+
+
+def tensorboard_writer(folder: Path) -> Callable[[dict], None]:
+    """Make a function that writes a line of the metrics for TensorBoard.
+
+    Raises:
+        ValueError: if TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ValueError(
+            "tensorboard is not installed; pip install 'ramlib[tensorboard]', or leave "
+            "--tensorboard out: metrics.jsonl holds the same figures"
+        ) from error
+
+    def write(line: dict) -> None:
+        with SummaryWriter(folder / "tensorboard") as writer:
+            for name, value in line.items():
+                writer.add_scalar(name, value, line["step"])
+
+    return write
 
 
 def load_trained(name: str | Path) -> tuple[RecurrentAttentionModel, TrainConfig]:

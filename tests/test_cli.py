@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+import types
 
 import pytest
 import torch
@@ -117,6 +118,34 @@ def test_an_interrupted_run_says_how_to_go_on(monkeypatch, capsys):
     monkeypatch.setattr(cli, "train", interrupt)
     assert cli.main(["train", *QUICK]) == 130
     assert "--resume" in capsys.readouterr().out
+
+
+def test_metrics_go_to_tensorboard_too_when_asked(tmp_path, monkeypatch, capsys):
+    written = []
+
+    class SummaryWriter:
+        def __init__(self, folder):
+            self.folder = folder
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def add_scalar(self, name, value, step):
+            written.append((self.folder.name, name, step))
+
+    stand_in = types.ModuleType("torch.utils.tensorboard")
+    stand_in.SummaryWriter = SummaryWriter
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", stand_in)
+    folder = str(tmp_path / "run")
+    assert cli.main(["train", *QUICK, "--tensorboard", "--folder", folder]) == 0
+    assert ("tensorboard", "validation_error", 2) in written
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    assert cli.main(["train", *QUICK, "--tensorboard", "--folder", folder + "2"]) == 2
+    assert "tensorboard is not installed" in capsys.readouterr().err
 
 
 def test_reproduce_trains_every_seed_tests_each_and_ships_the_first(
