@@ -41,7 +41,7 @@ __all__ = ["RECIPES", "main"]
 
 # What `ramlib reproduce NAME` trains: a preset, and the seeds it is repeated with.
 RECIPES: dict[str, tuple[str, tuple[int, ...]]] = {
-    "mnist-6x8x8": ("mnist", (0,)),
+    "mnist-6x8x8": ("mnist", (0, 1, 2)),
 }
 PROTOCOLS = ("mean", "sampled", "average")
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"
