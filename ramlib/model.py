@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ramlib.networks import (
@@ -572,7 +572,9 @@ class RecurrentAttentionModel(nn.Module):
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / METRICS, metrics or {})
             write_json(folder / CONFIG, dataclasses.asdict(self.config))
-            save_file(weights, folder / WEIGHTS)
+            (folder / WEIGHTS).write_bytes(
+                save(weights)
+            )  # readable as its siblings are
         except (OSError, SafetensorError) as error:
             raise ValueError(f"{folder} cannot be written: {error}") from error
         return folder
