@@ -7,6 +7,7 @@ matrix product of the size that dominates it, the sensor with a plain loop over 
 from __future__ import annotations
 
 import itertools
+import statistics
 from collections.abc import Callable
 
 import torch
@@ -23,6 +24,7 @@ from ramlib.training import TrainConfig, Trainer
 __all__ = ["loop_sensor", "run", "training_flops"]
 
 BATCH = 512
+ROUNDS = 5
 # (image size, glimpses, patch size, scales): the sizes of the three tasks
 SIZES = ((28, 6, 8, 1), (60, 6, 12, 3), (100, 8, 12, 4))
 GROWING = (28, 64, 128, 256, 512, 1024, 2048)
@@ -180,22 +182,22 @@ def _clutter(device, seconds, size: int, patches: int) -> tuple:
 def _training(device, seconds, mode: str, size: int, T: int, g: int, S: int) -> tuple:
     config = RAMConfig(glimpse_size=g, num_scales=S, num_glimpses=T)
     trainer = _trainer(device, config, size, 1, BATCH, mode == "compiled")
-    step = _time(lambda: trainer.update_at(0), seconds)
-    product = _product(device, seconds)
-    bound = product / training_flops(config)
-    rate = BATCH / step
-    return size, mode, rate, product / 1e9, bound, rate / bound
-
-
-def _product(device, seconds) -> float:
-    """Measure FLOP/s of a product (512, 256) × (256, 256)."""
     a, b = torch.randn(BATCH, 256, device=device), torch.randn(256, 256, device=device)
-    return 2 * BATCH * 256 * 256 / _time(lambda: a @ b, seconds)
+    # Side by side, round after round: what slows the machine slows both.
+    rates, bounds = [], []
+    for _ in range(ROUNDS):
+        step = _time(lambda: trainer.update_at(1), seconds / ROUNDS)
+        product = _time(lambda: a @ b, seconds / ROUNDS)
+        rates.append(BATCH / step)
+        bounds.append(2 * BATCH * 256 * 256 / product / training_flops(config))
+    share = statistics.median(r / b for r, b in zip(rates, bounds, strict=True))
+    rate, bound = statistics.median(rates), statistics.median(bounds)
+    return size, mode, rate, bound * training_flops(config) / 1e9, bound, share
 
 
 def _rollouts(device, seconds, images: int, copies: int) -> tuple:
     trainer = _trainer(device, RAMConfig(), 28, copies, images, False)
-    step = _time(lambda: trainer.update_at(0), seconds)
+    step = _time(lambda: trainer.update_at(1), seconds)
     return images, copies, images * copies / step
 
 

@@ -71,7 +71,7 @@ def evaluate(
             first, noise, _ = (tensor[episodes] for tensor in draws)
             noise = torch.zeros_like(noise) if protocol == "mean" else noise
             rollout = model.rollout(prepared, first, noise, location_std)
-            logits = model.action_network.logits(rollout.hidden[:, -1])  # (B·M, A)
+            logits = model.action_network.logits(rollout.last)  # (B·M, A)
             probs = logits.softmax(-1).unflatten(0, (-1, M)).mean(dim=1)  # (B, A)
             labels = data.labels[chosen].to(model.device)
             wrong += (probs.argmax(-1) != labels).sum()

@@ -169,7 +169,8 @@ class Rollout(NamedTuple):
     means: Tensor  # (N, K, 2) of each choice, in the graph
     samples: Tensor  # (N, K, 2) as drawn, not clamped
     hidden: Tensor  # (N, T, D)
-    patches: Tensor  # (N, T, S·C·g²)
+    last: Tensor  # (N, D): by itself, so that its gradient need not pass the stack
+    patches: list[Tensor]  # T of (N, S·C·g²): not stacked, since training has no use
 
 
 class RecurrentAttentionModel(nn.Module):
@@ -322,7 +323,7 @@ class RecurrentAttentionModel(nn.Module):
             locations=rollout.locations,
             means=torch.cat([start, rollout.means], dim=1),
             samples=torch.cat([start, rollout.samples], dim=1),
-            patches=rollout.patches.unflatten(-1, planes),
+            patches=torch.stack(rollout.patches, dim=1).unflatten(-1, planes),
             hidden=rollout.hidden,
             probs=out["step_logits"].softmax(-1),
             values=out["values"][:, -rollout.locations.shape[1] :],
@@ -409,7 +410,8 @@ class RecurrentAttentionModel(nn.Module):
             torch.stack(means, dim=1) if means else none,
             torch.stack(samples, dim=1) if samples else none,
             torch.stack(hiddens, dim=1),
-            torch.stack(patches, dim=1),
+            hiddens[-1],
+            patches,
         )
 
     def read_out(
@@ -436,7 +438,7 @@ class RecurrentAttentionModel(nn.Module):
         if self.config.learn_first_location:
             first = self.value_network(self.initial_hidden(1)).expand(len(hidden), 1)
             values = torch.cat([first, values], dim=1)  # (N, T + 1)
-        logits = self.action_network.logits(hidden[:, -1])
+        logits = self.action_network.logits(rollout.last)
         if uniform is None:
             action = logits.argmax(-1)
         else:
@@ -449,7 +451,7 @@ class RecurrentAttentionModel(nn.Module):
             ),
             "action_log_probs": self.action_network.log_prob(logits, action)[:, None],
             "values": values,
-            "hidden_state": hidden[:, -1],
+            "hidden_state": rollout.last,
             "logits": logits,
             "first_location": rollout.locations[:, 0],
         }

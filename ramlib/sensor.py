@@ -248,8 +248,11 @@ class GlimpseSensor(nn.Module):
             # A float32 table would lose 1e-3 at 2,048 × 2,048: sums grow.
             kind, white = torch.float64, 1.0
             dtype = torch.promote_types(images.dtype, torch.float32)
-        sums = images.cumsum(dim=3, dtype=kind).cumsum(dim=2, dtype=kind)
-        return Prepared(nn.functional.pad(sums, (1, 0, 1, 0)), dtype, white)
+        # Padding first, while pixels are bytes, and adding up in place: a table is four
+        # times the size of its image, so every copy of it saved is time saved.
+        padded = nn.functional.pad(images, (1, 0, 1, 0))  # (B, C, H+1, W+1)
+        sums = padded.cumsum(dim=3, dtype=kind).cumsum_(dim=2)
+        return Prepared(sums, dtype, white)
 
     def look(self, prepared: Prepared, locations: Tensor) -> Tensor:
         """Look at any number of places of each prepared image; unchecked.
