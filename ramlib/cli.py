@@ -19,8 +19,9 @@ from typing import Annotated, Literal
 import tyro
 
 from ramlib.data import DataUnavailableError, Digits
-from ramlib.evaluation import evaluate
+from ramlib.evaluation import PROTOCOLS, evaluate
 from ramlib.model import (
+    PRETRAINED,
     RAMConfig,
     RecurrentAttentionModel,
     config_from_dict,
@@ -43,8 +44,6 @@ __all__ = ["RECIPES", "main"]
 RECIPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "mnist-6x8x8": ("mnist", (0, 1, 2)),
 }
-PROTOCOLS = ("mean", "sampled", "average")
-PRETRAINED = Path(__file__).resolve().parent / "pretrained"
 
 Prefixless = tyro.conf.OmitArgPrefixes
 Positional = tyro.conf.Positional

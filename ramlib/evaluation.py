@@ -10,7 +10,9 @@ from ramlib.data import Digits
 from ramlib.model import RecurrentAttentionModel
 from ramlib.sensor import check_count
 
-__all__ = ["evaluate"]
+__all__ = ["PROTOCOLS", "evaluate"]
+
+PROTOCOLS = ("mean", "sampled", "average")
 
 
 def evaluate(
@@ -49,10 +51,8 @@ def evaluate(
         TypeError: if a count is not a whole number.
         ValueError: if the protocol is unknown or the set is empty.
     """
-    if protocol not in ("mean", "sampled", "average"):
-        raise ValueError(
-            f"protocol is {protocol!r}; choose 'mean', 'sampled' or 'average'"
-        )
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol is {protocol!r}; choose one of {PROTOCOLS}")
     M = rollouts if protocol == "average" else 1
     check_count("rollouts", M)
     check_count("batch_size", batch_size)

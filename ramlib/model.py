@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import InitVar, dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -42,6 +41,7 @@ from ramlib.trace import Trace
 
 __all__ = ["Draws", "RAMConfig", "RecurrentAttentionModel", "pretrained_names"]
 
+PRETRAINED = Path(__file__).resolve().parent / "pretrained"  # the shipped models
 WEIGHTS, CONFIG, METRICS = "model.safetensors", "config.json", "metrics.json"
 
 
@@ -574,9 +574,8 @@ class RecurrentAttentionModel(nn.Module):
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / METRICS, metrics or {})
             write_json(folder / CONFIG, dataclasses.asdict(self.config))
-            (folder / WEIGHTS).write_bytes(
-                save(weights)
-            )  # readable as its siblings are
+            # Not save_file, which leaves a file that nobody else may read.
+            (folder / WEIGHTS).write_bytes(save(weights))
         except (OSError, SafetensorError) as error:
             raise ValueError(f"{folder} cannot be written: {error}") from error
         return folder
@@ -627,14 +626,12 @@ def as_generator(
 
 def pretrained_names() -> list[str]:
     """List the models that come with ramlib."""
-    root = Path(str(resources.files("ramlib") / "pretrained"))
-    return sorted(p.parent.name for p in root.glob(f"*/{WEIGHTS}"))
+    return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{WEIGHTS}"))
 
 
 def find_pretrained(name: str | Path) -> Path:
     """Find the folder of a shipped or saved model."""
-    shipped = Path(str(resources.files("ramlib") / "pretrained"))
-    for folder in (Path(name), shipped / name):
+    for folder in (Path(name), PRETRAINED / name):
         if (folder / WEIGHTS).is_file() and (folder / CONFIG).is_file():
             return folder
     raise FileNotFoundError(
