@@ -20,7 +20,8 @@ define install
 	fi
 endef
 
-.PHONY: help setup book test lint format execute landing address pins lab test-colab clean
+.PHONY: help setup book test lint format execute landing address pins lab test-colab \
+  bench mutants clean
 
 help: ## say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1 | \2/p' Makefile | awk -F' [|] ' '{printf "%-17s%s\n", $$1, $$2}'
@@ -63,6 +64,13 @@ pins: ## resolve requirements.txt again from pyproject.toml (needs uv)
 lab: setup ## open the chapters in JupyterLab
 	$(call install,$(VENV),-e .[lab])
 	$(BIN)/jupyter lab chapters
+
+bench: setup ## measure how fast it is, as ratios: the machine has to be idle
+	$(BIN)/python tools/bench.py
+
+mutants: setup ## change the code line by line: which tests notice? MODULES="sensor" or all
+	$(call install,$(VENV),-e .[mutants])
+	$(BIN)/python tools/mutants.py $(MODULES)
 
 test-colab: $(COLAB)/.ready ## run the chapters with the versions that Colab has
 	$(COLAB)/bin/python -m pytest --nbval --ignore tests/browser --ignore tests/test_book.py

@@ -1,7 +1,14 @@
 """Recurrent attention models: hard visual attention that learns where to look."""
 
-from ramlib.losses import baseline_loss, hybrid_loss, reinforce_loss
-from ramlib.model import RAMConfig, RecurrentAttentionModel, pretrained_names
+from ramlib.files import pretrained_names
+from ramlib.losses import (
+    baseline_loss,
+    hybrid_loss,
+    leave_one_out,
+    reinforce_loss,
+    reward_to_go,
+)
+from ramlib.model import RAMConfig, RecurrentAttentionModel
 from ramlib.networks import (
     ActionNetwork,
     CoreNetwork,
@@ -9,6 +16,7 @@ from ramlib.networks import (
     LocationNetwork,
     ValueNetwork,
 )
+from ramlib.rollout import World
 from ramlib.sensor import GlimpseSensor
 from ramlib.trace import Trace
 
@@ -24,8 +32,21 @@ __all__ = [
     "RecurrentAttentionModel",
     "Trace",
     "ValueNetwork",
+    "World",
     "baseline_loss",
     "hybrid_loss",
+    "leave_one_out",
     "pretrained_names",
     "reinforce_loss",
+    "reward_to_go",
 ]
+
+
+def _show(trace: Trace) -> str:
+    """Show the glimpse player in a notebook."""
+    from ramlib.player import render  # with matplotlib: only where it is wanted
+
+    return render(trace)
+
+
+Trace._repr_html_ = _show  # a trace knows no player; here, on the roof, they meet

@@ -1,8 +1,9 @@
-r"""Digits to look at: MNIST or a small bundled stand-in, translated and cluttered.
+"""Images to look at: handwritten digits, a folder of one's own, and larger canvases.
 
-`digits` loads the 28×28 digits. `translated` and `cluttered` paste a whole batch of
-them on larger canvases, freshly drawn at every call, for training. `fixed_set` makes
-the sets to validate and test on, which are the same bytes on every machine.
+`digits` loads MNIST or a small bundled stand-in, `folder` a folder of classes.
+`translated` and `cluttered` paste a whole batch of images on larger canvases, freshly
+drawn at every call, for training. `fixed_set` makes the sets to validate and test on,
+which are the same bytes on every machine.
 
 MNIST is by Yann LeCun, Corinna Cortes and Christopher J. C. Burges, and is made
 available under CC BY-SA 3.0. The stand-in is enlarged from the digits that
@@ -14,136 +15,182 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import hashlib
 import io
 import os
-import queue
-import socket
 import sys
-import tempfile
-import threading
-import time
-import urllib.request
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from http.client import HTTPException
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ramlib.checks import Range, Seed, check, check_fields, check_labels, check_tensor
+from ramlib.files import write
+
 __all__ = [
     "DataUnavailableError",
-    "Digits",
-    "Placement",
+    "Images",
     "cluttered",
     "digits",
     "fixed_set",
-    "paste",
+    "folder",
     "translated",
 ]
 
-SOURCES = ("auto", "mnist", "bundled")
-SPLITS = ("train", "validation", "test")
-TASKS = ("plain", "translated", "cluttered")
+Source = Literal["auto", "mnist", "bundled"]
+Split = Literal["train", "validation", "test"]
+Task = Literal["plain", "translated", "cluttered"]
+FrozenSeed = Annotated[int, Range(0, 2**32 - 1)]  # what RandomState takes
+Array = np.ndarray
+Size = int | tuple[int, int]
+Indices = Tensor | Sequence[int]
+Generator = torch.Generator | int | None
+RandInt = Callable[[int, tuple[int, ...]], Tensor]  # (high, shape): from [0, high)
 
 # The md5 sums of the unpacked files, as MNIST's publishers give them.
-_MNIST_MD5 = {
+MNIST_MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-_MNIST_MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
-_MNIST_VALIDATION = 10_000  # the last ones of the 60,000 training digits
-_BUNDLED_ENDS = (1197, 1497, 1797)  # where each split of the bundled digits ends
-_ANSWER_SECONDS = 5  # how long a mirror may take to answer before it counts as absent
-_STALL_SECONDS = 30  # how long a download may stand still
-_CHUNK = 1000  # images of a fixed set pasted at once: bounds the memory in use
+# Where the splits begin and end, in the order of `Split`.
+ENDS = {"mnist": (0, 50_000, 60_000, 70_000), "bundled": (0, 1197, 1497, 1797)}
+TIMEOUT = (2, 10)  # seconds to connect to a server, and to wait for its next bytes
+GREY = {"1", "L", "LA"}  # Pillow's modes without colour
+CHUNK = 1000  # canvases pasted at once: bounds the memory in use
 
 
-class DataUnavailableError(RuntimeError):
-    """MNIST is not in the folder and cannot be downloaded."""
+class DataUnavailableError(OSError):
+    """Images are absent, broken or unreadable; it names them and says what to do."""
 
 
-@dataclass(frozen=True, eq=False)
-class Digits:
+@dataclass(frozen=True, eq=False, repr=False)
+class Images:
     """Images with their labels, all on one device.
 
     Attributes:
-        images: (N, H, W) uint8, 28×28 unless pasted on a larger canvas; ink is bright.
-        labels: (N,) int64, 0 to 9.
-        source: "mnist" or "bundled".
-        split: "train", "validation" or "test".
+        images: (N, C, H, W) uint8; (N, H, W) is taken as C = 1.
+        labels: (N,) int64 in [0, A).
+        classes: the A names; None: "0", "1" and so on, up to the largest label.
+        name: where they come from: "mnist", "bundled", or the path of a folder.
+        split: "train", "validation", "test", or "" for none of them.
+
+    Raises:
+        TypeError: if one is of the wrong kind or dtype.
+        ValueError: if a shape, device, label or split does not fit.
     """
 
     images: Tensor
     labels: Tensor
-    source: str
-    split: str
+    classes: tuple[str, ...] | None = None
+    name: str = "images"
+    split: Literal[Split, ""] = ""
 
     def __post_init__(self) -> None:
-        images, labels = self.images, self.labels
-        if images.dtype != torch.uint8 or labels.dtype != torch.int64:
-            raise TypeError(
-                f"images must be uint8 and labels int64, but they are {images.dtype} "
-                f"and {labels.dtype}; convert them with .to(dtype)"
-            )
-        if images.ndim != 3 or labels.shape != images.shape[:1]:
-            raise ValueError(
-                "images must be (N, H, W) and labels (N,), but they are "
-                f"{tuple(images.shape)} and {tuple(labels.shape)}"
-            )
+        check_fields(self)
+        check_tensor("images", images := self.images)
+        check_tensor("labels", labels := self.labels, images.device)
+        images = images[:, None] if images.dim() == 3 else images
+        (N, *sides), dtypes = images.shape, (images.dtype, labels.dtype)
+        if dtypes != (torch.uint8, torch.int64):
+            raise TypeError(f"images and labels are {dtypes}; give uint8 and int64")
+        if len(sides) != 3 or 0 in sides or labels.shape != (N,):
+            shapes = f"{tuple(images.shape)} and {tuple(labels.shape)}"
+            raise ValueError(f"the shapes are {shapes}; give (N, C, H, W) and (N,)")
+        top = int(labels.max()) if N else -1
+        classes = self.classes or map(str, range(min(top + 1, 2**16)))
+        classes = tuple(check("a class", name, str) for name in classes)
+        if N:
+            check_labels(labels, len(classes))
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "classes", classes)
 
     def __len__(self) -> int:
-        """The number of images, N."""
         return len(self.labels)
 
-    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> Digits:
-        """Some of the digits: `digits[7]`, `digits[:100]`, `digits[[3, 1]]`."""
-        if not isinstance(index, slice):
-            index = torch.as_tensor(index).reshape(-1)
+    def __getitem__(self, index: int | slice | Indices) -> Images:
+        """Select some: `images[7]`, `images[:100]`, `images[[3, 1]]`, `images[mask]`.
+
+        Raises:
+            TypeError: if the index is of another kind.
+            IndexError: if it is out of range.
+        """
+        index = index if isinstance(index, slice) else as_indices(index, len(self))
         return replace(self, images=self.images[index], labels=self.labels[index])
 
     def __repr__(self) -> str:
-        count, height, width = self.images.shape
-        return f"Digits({self.source}, {self.split}: {count:,} of {height}×{width})"
+        N, C, H, W = self.images.shape
+        what = f"{self.name}, {self.split}" if self.split else self.name
+        return f"Images({what}: {N:,} of {H}×{W}{f'×{C} channels' * (C > 1)})"
 
-    def to(self, device: torch.device | str) -> Digits:
-        """The same digits on another device."""
+    @property
+    def num_channels(self) -> int:
+        """C, the number of channels."""
+        return self.images.shape[1]
+
+    @property
+    def num_classes(self) -> int:
+        """A, the number of classes, whether there are images of each or not."""
+        return len(self.classes)
+
+    def to(self, device: torch.device | str) -> Images:
+        """Give the same images on another device."""
         images, labels = self.images.to(device), self.labels.to(device)
         return replace(self, images=images, labels=labels)
+
+    def fingerprint(self) -> str:
+        """Give 16 hexadecimal digits that differ wherever images or labels do."""
+        digest = hashlib.sha256(str(tuple(self.images.shape)).encode())
+        for tensor in (self.labels, self.images):
+            digest.update(np.ascontiguousarray(tensor.cpu()))
+        return digest.hexdigest()[:16]
+
+
+def as_indices(index: Any, count: int) -> Tensor:
+    """Give whole numbers, or a mask, as indices (B,); unchecked if they are on a GPU.
+
+    Raises:
+        TypeError: if they are of another kind.
+        IndexError: if one is out of range.
+    """
+    try:
+        tensor = torch.as_tensor(index)
+    except (TypeError, ValueError, RuntimeError):
+        tensor = torch.ones(1)  # of no use, as any float
+    usable = not tensor.numel() or torch.can_cast(tensor.dtype, torch.int64)
+    if tensor.dim() > 1 or not usable:  # [] is float, but usable
+        raise TypeError(f"the index is {index!r:.80}; give whole numbers in a list")
+    tensor = tensor if tensor.dtype == torch.bool else tensor.long()
+    return torch.arange(count, device=tensor.device)[tensor.reshape(-1)]
 
 
 # --- loading --------------------------------------------------------------------------
 
 
 def digits(
-    source: str = "auto",
-    split: str = "train",
-    root: str | os.PathLike[str] | None = None,
-) -> Digits:
+    source: Source = "auto", split: Split = "train", root: str | Path | None = None
+) -> Images:
     """Load handwritten digits, 28×28.
 
-    MNIST is read from `root`/MNIST/raw, the layout of `torchvision.datasets.MNIST`,
-    which downloads what is missing there. Every file is checked against the md5 sum
-    that its publishers give before it is used; a file that fails is named and replaced.
-    Validation is the last 10,000 of the 60,000 training digits, so the splits hold
-    50,000, 10,000 and 10,000.
+    MNIST is read from `root`/MNIST/raw, the layout of `torchvision.datasets.MNIST`.
+    Every file is checked against the md5 sum that its publishers give; what is missing
+    or fails is downloaded. Validation is the last 10,000 of the 60,000 training digits,
+    so the splits hold 50,000, 10,000 and 10,000.
 
-    The bundled digits are the 1,797 that scikit-learn ships at 8×8, enlarged to
-    28×28. Their file keeps each writer's digits together, so the splits are taken in
-    its order (the first 1,197, the next 300, the last 300): a writer hardly ever sits
-    in two of them.
+    The bundled digits are the 1,797 that scikit-learn ships at 8×8, enlarged to 28×28.
+    Their file keeps each writer's digits together, so the splits are taken in its order
+    (1,197, 300 and 300): a writer hardly ever sits in two of them.
 
     Args:
         source: "mnist", "bundled", or "auto": MNIST where it can be had, else the
-            bundled digits, which is said once on stderr and then kept to, so that all
+            bundled digits; that is said once on stderr and then kept to, so that all
             splits come from one source.
         split: "train", "validation" or "test".
         root: the data folder. The default is the environment variable RAMLIB_DATA, or
@@ -153,186 +200,33 @@ def digits(
         The digits, on the CPU. They are yours: changing them changes no later load.
 
     Raises:
-        ValueError: for an unknown source or split.
-        DataUnavailableError: if `source` is "mnist", it is not there and no download
-            succeeds.
-        RuntimeError: if a file of MNIST is broken and cannot be replaced.
+        ValueError: if the source or split is unknown.
+        DataUnavailableError: if `source` is "mnist", and it is not to be had.
     """
-    _check_name("source", source, SOURCES)
-    _check_name("split", split, SPLITS)
-    folder = _data_folder(root) / "MNIST" / "raw"
-    if source == "auto":
-        source = _choose_source(folder)
-    if source == "mnist":
-        files = _load_mnist(folder)
-        prefix = "t10k" if split == "test" else "train"
-        images = files[f"{prefix}-images-idx3-ubyte"]
-        labels = files[f"{prefix}-labels-idx1-ubyte"]
-        train_end = len(images) - _MNIST_VALIDATION
-        start, end = {
-            "train": (0, train_end),
-            "validation": (train_end, len(images)),
-            "test": (0, len(images)),
-        }[split]
-    else:
-        images, labels = _load_bundled()
-        which = SPLITS.index(split)
-        start, end = (0, *_BUNDLED_ENDS)[which : which + 2]
-    return Digits(
-        images=torch.from_numpy(images[start:end].copy()),
-        labels=torch.from_numpy(labels[start:end].astype(np.int64)),
-        source=source,
-        split=split,
-    )
+    source, split = check("source", source, Source), check("split", split, Split)
+    root = root or os.environ.get("RAMLIB_DATA") or None
+    source, images, labels = load(source, root, Path.cwd())
+    which = get_args(Split).index(split)
+    part = slice(*ENDS[source][which : which + 2])
+    images = torch.tensor(images[part])  # a copy
+    labels = torch.tensor(labels[part], dtype=torch.int64)
+    return Images(images, labels, tuple("0123456789"), source, split)
 
 
-def _data_folder(root: str | os.PathLike[str] | None) -> Path:
-    """The absolute data folder; see `digits`."""
-    root = root or os.environ.get("RAMLIB_DATA")
-    if root:
-        return Path(root).expanduser().resolve()
-    here = Path.cwd()
-    for folder in (Path(__file__).resolve().parents[1], here, *here.parents):
-        clone = folder / "pyproject.toml", folder / "ramlib" / "data.py"
-        if all(path.is_file() for path in clone):
-            return folder / "data"
-    return here / "data"
-
-
-@functools.cache  # decided, and said, once
-def _choose_source(folder: Path) -> str:
+@functools.cache  # read, decided and said once
+def load(source: str, root: str | Path | None, here: Path) -> tuple[str, Array, Array]:
+    """Load the digits of all splits: their source, (N, 28, 28) uint8, and (N,)."""
+    if source != "auto":
+        return source, *(bundled() if source == "bundled" else mnist(root, here))
     try:
-        _load_mnist(folder)
+        return load("mnist", root, here)
     except DataUnavailableError as error:
-        _say(
-            f"{error} Going on with the small digits bundled with scikit-learn "
-            "(1,797, enlarged to 28×28): figures and error rates will differ."
-        )
-        return "bundled"
-    return "mnist"
+        say(f"{error}. Going on with the bundled digits: error rates will differ")
+        return load("bundled", root, here)
 
 
-@functools.cache
-def _load_mnist(folder: Path) -> dict[str, np.ndarray]:
-    """All four files of MNIST, verified: name → (N, 28, 28) or (N,) uint8."""
-    files, missing, broken = {}, [], []
-    for name in _MNIST_MD5:
-        try:
-            files[name] = _read_verified(folder / name)
-        except FileNotFoundError:
-            missing.append(name)
-        except OSError:
-            broken.append(name)
-    if missing or broken:
-        remedy = (
-            "Connect to the network once, or set RAMLIB_DATA (or root) to a folder you "
-            "can write whose MNIST/raw holds the four unpacked files of MNIST, or use "
-            "source='bundled'."
-        )
-        try:
-            files |= _download_mnist(folder, missing + broken)
-        except DataUnavailableError as error:
-            if not broken:
-                raise DataUnavailableError(
-                    f"MNIST is not in {folder} and cannot be downloaded: {error}. "
-                    + remedy
-                ) from error
-            paths = ", ".join(str(folder / name) for name in broken)
-            raise RuntimeError(
-                f"{paths}: broken, partial or unreadable (the published md5 sum says "
-                f"so), and cannot be downloaded afresh: {error}. " + remedy
-            ) from error
-        for name in broken:
-            _say(f"{folder / name} was broken or partial; it has been replaced.")
-    return {name: _parse_idx(name, files[name]) for name in _MNIST_MD5}
-
-
-def _read_verified(path: Path) -> bytes:
-    """A file of MNIST. What was checked is what is used: it is read only once."""
-    content = path.read_bytes()
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != _MNIST_MD5[path.name]:
-        raise OSError(f"{path.name} does not have the published md5 sum")
-    return content
-
-
-def _parse_idx(name: str, content: bytes) -> np.ndarray:
-    # The md5 sum has been checked, so the header's sizes are known.
-    if "images" in name:
-        return np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28)
-    return np.frombuffer(content, np.uint8, offset=8)
-
-
-def _download_mnist(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
-    """Download the named files; each appears in the folder complete or not at all."""
-    reason = "no server that has it can be reached"
-    for mirror in _answering_mirrors():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            scratch = tempfile.TemporaryDirectory(dir=folder, prefix="download-")
-        except OSError as error:
-            reason = f"the folder can't be written: {error}"
-            raise DataUnavailableError(reason) from None
-        with scratch:
-            raw = Path(scratch.name) / "MNIST" / "raw"
-            try:
-                _fetch(mirror, scratch.name)
-                files = {name: _read_verified(raw / name) for name in names}
-                for name in names:
-                    os.replace(raw / name, folder / name)
-                return files
-            except (OSError, RuntimeError, EOFError, HTTPException) as error:
-                reason = str(error).strip().rstrip(".") or type(error).__name__
-    raise DataUnavailableError(reason)
-
-
-def _answering_mirrors() -> Iterator[str]:
-    """The mirrors that answer at all, the quickest first.
-
-    Asked beforehand and side by side, because a download that meets a network which
-    drops its packets would wait for minutes.
-    """
-    answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-
-    def ask(mirror: str) -> None:
-        url = mirror + "train-labels-idx1-ubyte.gz"
-        try:
-            request = urllib.request.Request(url, method="HEAD")
-            urllib.request.urlopen(request, timeout=_ANSWER_SECONDS).close()
-        except Exception:  # whatever it was, this mirror is of no use
-            answers.put(None)
-        else:
-            answers.put(mirror)
-
-    deadline = time.monotonic() + _ANSWER_SECONDS
-    for mirror in _MNIST_MIRRORS:
-        threading.Thread(target=ask, args=(mirror,), daemon=True).start()
-    for _ in _MNIST_MIRRORS:
-        with contextlib.suppress(queue.Empty):
-            answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
-            if answer:
-                yield answer
-
-
-def _fetch(mirror: str, folder: str) -> None:
-    """Let torchvision download MNIST from one mirror, without its progress bars."""
-    from torchvision import datasets
-
-    class MNIST(datasets.MNIST):  # the class's name is the folder's
-        mirrors = [mirror]  # noqa: RUF012
-
-    quiet = io.StringIO()
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_STALL_SECONDS)
-    try:
-        with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-            MNIST(folder, download=True)
-    finally:
-        socket.setdefaulttimeout(timeout)
-
-
-@functools.cache
-def _load_bundled() -> tuple[np.ndarray, np.ndarray]:
-    """scikit-learn's digits: (1797, 28, 28) and (1797,) uint8.
+def bundled() -> tuple[Array, Array]:
+    """Enlarge scikit-learn's digits: (1797, 28, 28) uint8 and (1797,).
 
     Integers only, so that the bytes are the same everywhere: each of the 8×8 pixels
     (0 to 16) becomes 3×3, a margin of 2 makes 28×28, a 3×3 box blurs the steps away,
@@ -346,129 +240,267 @@ def _load_bundled() -> tuple[np.ndarray, np.ndarray]:
     blurred = sum(large[:, i : i + 28, j : j + 28] for i in range(3) for j in range(3))
     value = (blurred * 255 + 72) // 144  # from 0..9·16 to 0..255
     value = (value * value * (3 * 255 - 2 * value) + 255 * 255 // 2) // (255 * 255)
-    return value.astype(np.uint8), labels.astype(np.uint8)
+    return value.astype(np.uint8), labels
 
 
-def _say(message: str) -> None:
-    # stderr shows in a terminal and in a notebook, and leaves a program's output clean.
+def mnist(root: str | Path | None, here: Path) -> tuple[Array, Array]:
+    """Load MNIST: (70000, 28, 28) and (70000,) uint8; for `root` see `digits`."""
+    if root is None:
+        places = Path(__file__).resolve().parents[1], here, *here.parents
+        marks = "pyproject.toml", "ramlib/data.py"
+        clones = (p for p in places if all((p / mark).is_file() for mark in marks))
+        root = next(clones, here) / "data"
+    try:
+        raw = (here / Path(root).expanduser()).resolve() / "MNIST" / "raw"
+        files = [mnist_file(raw / name) for name in MNIST_MD5]
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DataUnavailableError(
+            f"no MNIST in {root} ({error}); connect to the network once, or set "
+            "RAMLIB_DATA to a folder whose MNIST/raw holds its four unpacked files, or "
+            "use source='bundled' (--source bundled)"
+        ) from error
+    images, labels = files[0][16:] + files[2][16:], files[1][8:] + files[3][8:]
+    images = np.frombuffer(images, np.uint8).reshape(-1, 28, 28)
+    return images, np.frombuffer(labels, np.uint8)
+
+
+def mnist_file(path: Path) -> bytes:
+    """Read a file of MNIST, or download it, whole or not at all, if it is not right."""
+
+    def verified(content: bytes) -> bytes:
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if md5 != MNIST_MD5[path.name]:
+            raise OSError("its md5 sum is not the published one")
+        return content
+
+    try:
+        return verified(path.read_bytes())  # what was checked is what is used
+    except OSError as error:
+        reasons = [f"{path}: {error.strerror or error}"]
+    from pooch import HTTPDownloader
+    from torchvision.datasets import MNIST
+
+    for mirror in MNIST.mirrors:
+        try:
+            packed = io.BytesIO()
+            HTTPDownloader(timeout=TIMEOUT)(f"{mirror}{path.name}.gz", packed, None)
+            content = verified(gzip.decompress(packed.getvalue()))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                say(f"{path} is broken; it is replaced")
+            write(path, content)
+            return content
+        except (OSError, EOFError, zlib.error) as error:
+            reasons.append(f"{mirror}: {error!s:.80}")
+    raise OSError(", ".join(reasons))
+
+
+def say(message: str) -> None:
+    """Print to stderr, which shows in a terminal and in a notebook."""
     print(f"ramlib: {message}", file=sys.stderr)
+
+
+def folder(
+    path: str | Path,
+    split: Split = "train",
+    size: Size | None = None,
+    channels: Literal[1, 3] | None = None,
+    seed: int = 0,
+) -> Images:
+    """Load images from a folder with a subfolder for each class.
+
+    Where `path` has two or three of train/, validation/ (or val/) and test/, these are
+    the splits, and the classes lie in them. Else they lie in `path` itself, and a tenth
+    of each class goes to validation and a tenth to test, at least one image each where
+    a class has three: always the same ones, as long as `seed` and the files' names stay
+    the same.
+
+    Args:
+        path: of the folder.
+        split: "train", "validation" or "test".
+        size: in pixels, one number or (height, width): images are resized until they
+            just cover it, then cropped to their middle. None: as they are.
+        channels: 1 for grey, 3 for colour; None: colour if any file of the folder, in
+            whatever split, is stored in colour or with a palette.
+        seed: of the splits, 0 to 2³² - 1.
+
+    Returns:
+        The images, on the CPU, one class after another, each in the order of its names.
+
+    Raises:
+        TypeError: if an argument is of the wrong kind.
+        ValueError: if one is out of range, the images (of whatever split) differ in
+            size and `size` is None, the splits differ in their classes, or there are
+            too few images to split.
+        DataUnavailableError: if there is no such folder or split, a class has no
+            images, or one cannot be read or has more than 8 bits a pixel.
+    """
+    from PIL import ImageOps
+    from torchvision.datasets import ImageFolder
+
+    split, seed = check("split", split, Split), check("seed", seed, FrozenSeed)
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels is {channels!r}; give 1 for grey or 3 for colour")
+    sides = size if size is None else as_sides(size)
+    root = Path(os.path.expanduser(path))
+    places = {name: root / name for name in get_args(Split)}
+    if not places["validation"].is_dir():
+        places["validation"] = root / "val"
+    there = {name: place for name, place in places.items() if place.is_dir()}
+    own = len(there) > 1  # the folder brings its splits
+    places = {**there, split: places[split]} if own else {split: root}
+    try:
+        found = {name: ImageFolder(place) for name, place in places.items()}
+    except (OSError, ValueError) as error:
+        raise DataUnavailableError(
+            f"{root} lacks images ({error}); give a folder with a subfolder of images "
+            "for each class, or with train/, validation/ and test/ that hold those"
+        ) from error
+    files, labels = zip(*found[split].imgs, strict=True)
+    classes, sizes, modes = found[split].classes, {}, set()
+    for name, part in found.items():
+        if differ := sorted({*classes} ^ {*part.classes}):
+            both = f"{places[split]} and {places[name]}"
+            raise ValueError(f"{both} differ in classes, {differ}; give them the same")
+        for file, _ in part.imgs:
+            with opened(file) as image:
+                sizes[image.size[::-1]] = file
+                modes.add(image.mode)
+    if len(sizes) > 1 and sides is None:
+        two = [f"{file} has {pixels}" for pixels, file in sizes.items()][:2]
+        raise ValueError(f"{' and '.join(two)} pixels; give a size to bring all to")
+    H, W = sides or next(iter(sizes))
+    C = channels or (1 if modes <= GREY else 3)
+    labels = np.array(labels, np.int64)
+    chosen = np.arange(len(labels)) if own else share(labels, split, seed)
+    if not len(chosen):
+        raise ValueError(f"{root} has no images for {split}; give each class three")
+    images = np.empty((len(chosen), C, H, W), np.uint8)
+    for i, k in enumerate(chosen):
+        with opened(files[k]) as image:
+            image = ImageOps.fit(image.convert("RGB" if C == 3 else "L"), (W, H))
+        images[i] = np.asarray(image).reshape(H, W, C).transpose(2, 0, 1)
+    images, labels = torch.from_numpy(images), torch.from_numpy(labels[chosen])
+    return Images(images, labels, tuple(classes), str(root), split)
+
+
+@contextlib.contextmanager
+def opened(file: str) -> Iterator[Any]:
+    """Open an image file; whatever goes wrong, the file is named."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            if image.mode[0] in "IF":  # what is above 255 would be clipped
+                raise ValueError("it has more than 8 bits a pixel; save it with 8")
+            yield image
+    except Exception as error:  # of many kinds: those of every file format
+        raise DataUnavailableError(f"{file} cannot be read: {error}") from error
+
+
+def share(labels: np.ndarray, split: str, seed: int) -> np.ndarray:
+    """Choose the images of a split: a tenth of each class, or the rest to train."""
+    stream, chosen = np.random.RandomState(seed), []
+    which = ("validation", "test", "train").index(split)
+    for label in range(labels.max() + 1):
+        order = stream.permutation(np.flatnonzero(labels == label))
+        tenth = max(len(order) // 10, int(len(order) > 2))
+        chosen.append(np.split(order, [tenth, 2 * tenth])[which])
+    return np.sort(np.concatenate(chosen))
 
 
 # --- pasting --------------------------------------------------------------------------
 
 
-class Placement(NamedTuple):
-    """Where everything goes on B canvases with P distractors each; all int64.
-
-    A place is the top-left pixel of what is pasted, or of the window it is cut from.
-    """
-
-    row: Tensor  # (B,): the digit on the canvas
-    column: Tensor  # (B,)
-    source: Tensor  # (B, P): which image a distractor is cut from
-    from_row: Tensor  # (B, P): the window in that image
-    from_column: Tensor  # (B, P)
-    to_row: Tensor  # (B, P): the distractor on the canvas
-    to_column: Tensor  # (B, P)
-
-
 def translated(
-    digits: Digits,
-    indices: Tensor | Sequence[int],
-    size: int | tuple[int, int] = 60,
-    *,
-    generator: torch.Generator | int | None = None,
+    images: Images, indices: Indices, size: Size = 60, *, generator: Generator = None
 ) -> Tensor:
-    """Paste digits at uniformly random places on black canvases.
+    """Paste images at uniformly random places on black canvases.
 
     Args:
-        digits: where the images come from; the result is on their device.
-        indices: (B,) which of them to paste, integers in [0, N). On a GPU the range is
-            not checked, as the check would wait for the device.
-        size: of the canvas in pixels: one number or (height, width).
+        images: where to take them from; the result is on their device.
+        indices: (B,) which of them to paste: what `images[indices]` takes, but no
+            slice. On a GPU they are not checked, as that would wait for the device.
+        size: of the canvas in pixels: one number or (height, width), up to 16,384.
         generator: a `torch.Generator`, or a seed. A generator on another device than
-            the digits draws there: the same seed on the CPU gives the same images on
+            the images draws there: the same seed on the CPU gives the same canvases on
             every device. The default is PyTorch's global generator.
 
     Returns:
-        (B, 1, height, width) uint8.
+        (B, C, height, width) uint8.
 
     Raises:
-        TypeError: for an index or a size that is no integer.
-        ValueError: for an index out of range, or a canvas smaller than a digit.
+        TypeError: if an argument is of the wrong kind.
+        IndexError: if an index is out of range.
+        ValueError: if another argument is, or a canvas is smaller than an image.
     """
-    return cluttered(digits, indices, size, 0, 1, generator=generator)
+    return cluttered(images, indices, size, 0, generator=generator)
 
 
 def cluttered(
-    digits: Digits,
-    indices: Tensor | Sequence[int],
-    size: int | tuple[int, int] = 60,
+    images: Images,
+    indices: Indices,
+    size: Size = 60,
     num_patches: int = 4,
     patch_size: int = 8,
     *,
-    generator: torch.Generator | int | None = None,
+    generator: Generator = None,
 ) -> Tensor:
-    """Paste digits as `translated` does, among pieces of other digits.
+    """Paste images as `translated` does, among pieces of other images.
 
     As in the paper's generator, each distractor is a square window of another image of
     the same split, at a uniformly random place (many are nearly black), added at a
-    uniformly random place on the canvas; then the digit is added, and the sum is
-    clipped. Clutter may lie under the digit and never hides its strokes. The paper uses
+    uniformly random place on the canvas; then the image is added, and the sum is
+    clipped. Clutter may lie under the image and never hides its strokes. The paper uses
     4 distractors of 8×8 pixels at 60×60 and 8 at 100×100.
 
     Args:
-        digits: where digits and distractors come from; the result is on their device.
+        images: where images and distractors come from; the result is on their device.
         indices: (B,) which of them to paste; see `translated`.
-        size: of the canvas in pixels: one number or (height, width).
-        num_patches: distractors on each canvas, P.
-        patch_size: side of a distractor in pixels.
+        size: of the canvas in pixels: one number or (height, width), up to 16,384.
+        num_patches: distractors on each canvas, P, up to 10,000.
+        patch_size: side of a distractor in pixels, at most an image's; only for P > 0.
         generator: see `translated`. With no distractors, the same generator gives the
-            images of `translated`.
+            canvases of `translated`.
 
     Returns:
-        (B, 1, height, width) uint8.
+        (B, C, height, width) uint8.
 
     Raises:
-        TypeError: for an index, a size or a number that is no integer.
-        ValueError: for an index out of range, a canvas smaller than a digit, a patch
-            larger than one, or a single digit, which leaves none to cut from.
+        TypeError: if an argument is of the wrong kind.
+        IndexError: if an index is out of range.
+        ValueError: if another argument is, a canvas is smaller than an image, or there
+            is a single image, which leaves none to cut from.
     """
-    canvas = _check_canvas(digits, size, num_patches, patch_size)
-    indices = _check_indices(indices, digits)
-    device = digits.images.device
-    if isinstance(generator, int):
-        generator = torch.Generator(device).manual_seed(generator)
-    elif not isinstance(generator, torch.Generator | None):
-        raise TypeError(
-            f"generator must be a torch.Generator, a seed or None, not {generator!r}"
-        )
-    drawing_device = device if generator is None else generator.device
+    device = images.images.device
+    indices = as_indices(indices, len(images)).to(device)
+    if not isinstance(generator, torch.Generator | None):
+        seed = check("generator, as a seed,", generator, Seed)
+        generator = torch.Generator(device).manual_seed(seed)
+    where = generator.device if generator else device
 
     def randint(high: int, shape: tuple[int, ...]) -> Tensor:
-        drawn = torch.randint(high, shape, generator=generator, device=drawing_device)
-        return drawn.to(device)
+        return torch.randint(high, shape, generator=generator, device=where).to(device)
 
-    placement = _draw(randint, digits, indices, canvas, num_patches, patch_size)
-    return paste(digits.images, indices, placement, canvas, patch_size)
+    return paste(images, indices, size, num_patches, patch_size, randint)
 
 
 def fixed_set(
-    digits: Digits,
-    task: str = "translated",
-    size: int | tuple[int, int] = 60,
+    images: Images,
+    task: Task = "translated",
+    size: Size = 60,
     num_patches: int = 4,
     patch_size: int = 8,
     seed: int = 0,
-) -> Digits:
-    """Make the set to validate or test on: every digit once, in order, always the same.
+) -> Images:
+    """Make the set to validate or test on: every image once, in order, always the same.
 
     The places come from `numpy.random.RandomState`, whose stream is frozen, and the
     rest is integer arithmetic, so the bytes are the same on every machine and device.
 
     Args:
-        digits: all digits of a split.
-        task: "plain" (the digits as they are; no other argument matters), "translated",
+        images: all images of a split.
+        task: "plain" (the images as they are; no other argument matters), "translated",
             or "cluttered".
         size: of the canvas in pixels: one number or (height, width).
         num_patches: distractors on each canvas; only for "cluttered".
@@ -476,167 +508,72 @@ def fixed_set(
         seed: 0 to 2³² - 1.
 
     Returns:
-        The pasted digits, images (N, height, width), on the device of `digits`.
+        The canvases, (N, C, height, width), with their labels, on the same device.
 
     Raises:
-        TypeError: for a size, number or seed that is no integer.
-        ValueError: for an unknown task or a value out of range; see `cluttered`.
+        TypeError: if an argument is of the wrong kind.
+        ValueError: if the task is unknown or a value out of range; see `cluttered`.
     """
-    _check_name("task", task, TASKS)
-    if task == "plain":
-        return digits
-    if task == "translated":
-        num_patches, patch_size = 0, 1
-    canvas = _check_canvas(digits, size, num_patches, patch_size)
-    _check_integer("seed", seed, 0, 2**32 - 1)
-    stream = np.random.RandomState(seed)
+    if check("task", task, Task) == "plain":
+        return images
+    stream = np.random.RandomState(check("seed", seed, FrozenSeed))
 
     def randint(high: int, shape: tuple[int, ...]) -> Tensor:
         return torch.from_numpy(stream.randint(0, high, shape, dtype=np.int64))
 
-    images = digits.images.cpu()
-    indices = torch.arange(len(digits))
-    placement = _draw(randint, digits, indices, canvas, num_patches, patch_size)
-    parts = [
-        paste(images, indices[i : i + _CHUNK], _part(placement, i), canvas, patch_size)
-        for i in range(0, len(digits), _CHUNK)
-    ]
-    pasted = torch.cat(parts)[:, 0]  # (N, height, width)
-    return replace(digits, images=pasted.to(digits.images.device))
+    source, indices = images.to("cpu"), torch.arange(len(images))
+    num_patches = num_patches if task == "cluttered" else 0
+    canvases = paste(source, indices, size, num_patches, patch_size, randint)
+    return replace(images, images=canvases.to(images.images.device))
 
 
-def _part(placement: Placement, start: int) -> Placement:
-    return Placement(*(places[start : start + _CHUNK] for places in placement))
-
-
-def _draw(
-    randint: Callable[[int, tuple[int, ...]], Tensor],
-    digits: Digits,
-    indices: Tensor,
-    canvas: tuple[int, int],
-    num_patches: int,
-    patch_size: int,
-) -> Placement:
-    """Draw all places for B canvases; `randint(high, shape)` draws from [0, high)."""
-    N, h, w = digits.images.shape
-    H, W = canvas
-    B, P, p = len(indices), num_patches, patch_size
-    row, column = randint(H - h + 1, (B,)), randint(W - w + 1, (B,))
-    if P == 0:
-        return Placement(row, column, *[row.new_zeros(B, 0)] * 5)
-    source = randint(N - 1, (B, P))
-    return Placement(
-        row=row,
-        column=column,
-        source=source + (source >= indices[:, None]),  # skips the digit's own image
-        from_row=randint(h - p + 1, (B, P)),
-        from_column=randint(w - p + 1, (B, P)),
-        to_row=randint(H - p + 1, (B, P)),
-        to_column=randint(W - p + 1, (B, P)),
-    )
+def as_sides(size: Any, least: Sequence[int] = (1, 1)) -> list[int]:
+    """Check a size, one number or (height, width), and give both sides."""
+    sides = size if isinstance(size, (tuple, list)) else (size, size)
+    if len(sides) != 2:
+        raise ValueError(f"size is {size}; give one number or (height, width)")
+    kinds = [Annotated[int, Range(low, 16_384)] for low in least]
+    return [check("a side in size", *pair) for pair in zip(sides, kinds, strict=True)]
 
 
 def paste(
-    images: Tensor,
-    indices: Tensor,
-    placement: Placement,
-    canvas: tuple[int, int],
-    patch_size: int,
+    images: Images, indices: Tensor, size: Size, P: int, p: int, randint: RandInt
 ) -> Tensor:
-    """Paste digits and distractors at given places on black canvases; nothing is drawn.
+    """Draw places and paste there: the arguments of `cluttered`, and what draws.
 
-    Distractors are clipped with the digit already there. Saturating addition of what
+    Distractors are clipped with the image already there. Saturating addition of what
     is never negative has the same result in any order, min(255, sum), so this equals
-    the original, which adds the digit last; and a digit on black needs no addition.
-
-    Args:
-        images: (N, h, w) uint8.
-        indices: (B,) int64: the digits.
-        placement: their places and those of P distractors; not checked.
-        canvas: (height, width) in pixels.
-        patch_size: side of a distractor in pixels.
-
-    Returns:
-        (B, 1, height, width) uint8.
+    the original, which adds the image last; and an image on black needs no addition.
     """
-    (H, W), (_, h, w) = canvas, images.shape
-    B, p = len(indices), patch_size
+    (N, C, h, w), B, pixels = images.images.shape, len(indices), images.images
+    H, W = as_sides(size, (h, w))
+    P = check("num_patches", P, Annotated[int, Range(0, 10_000)])
+    p = check("patch_size", p, Annotated[int, Range(1, min(h, w))]) if P else 1
+    if (needed := 2 if P else 1) > N:
+        raise ValueError(f"there are {N} images; give {needed} or more")
+    # The order of these draws is part of every fixed set. All places are top left.
+    row, column = randint(H - h + 1, (B,)), randint(W - w + 1, (B,))
+    source = randint(max(N - 1, 1), (B, P))
+    source = source + (source >= indices[:, None])  # skips the image itself
+    highs = h - p + 1, w - p + 1, H - p + 1, W - p + 1
+    from_row, from_column, to_row, to_column = (randint(high, (B, P)) for high in highs)
+    grid = torch.arange(h * W, device=pixels.device).view(h, W)
 
-    def pixels(row: Tensor, column: Tensor, height: int, width: int) -> Tensor:
-        """(B, height·width): a rectangle's pixels, as positions in a flat canvas."""
-        y = torch.arange(height, device=images.device)[:, None]
-        x = torch.arange(width, device=images.device)
-        return (row * W + column)[:, None] + (y * W + x).flatten()
+    def rectangle(row: Tensor, column: Tensor, height: int, width: int) -> Tensor:
+        """Give a rectangle's pixels as positions in a flat canvas, (B, C, h·w)."""
+        first = (row * W + column)[:, None, None]
+        return (first + grid[:height, :width].flatten()).expand(-1, C, -1)
 
-    flat = images.new_zeros(B, H * W)
-    at = pixels(placement.row, placement.column, h, w)  # (B, h·w)
-    flat.scatter_(1, at, images[indices].flatten(1))
-
-    windows = images.unfold(1, p, 1).unfold(2, p, 1)  # (N, h-p+1, w-p+1, p, p), a view
-    pieces = windows[placement.source, placement.from_row, placement.from_column]
-    pieces = pieces.flatten(2)  # (B, P, p·p)
-    for k in range(pieces.shape[1]):  # distractors of one canvas may overlap
-        at = pixels(placement.to_row[:, k], placement.to_column[:, k], p, p)
-        below = flat.gather(1, at)  # (B, p·p)
-        room = 255 - below  # adding no more than this keeps uint8 from wrapping
-        flat.scatter_(1, at, below + torch.minimum(pieces[:, k], room))
-    return flat.view(B, 1, H, W)
-
-
-# --- checks ---------------------------------------------------------------------------
-
-
-def _check_name(what: str, name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        raise ValueError(f"unknown {what} {name!r}; use one of {', '.join(known)}")
-
-
-def _check_integer(what: str, value: int, low: int, high: int | None = None) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{what} must be an integer, not {value!r}")
-    if value < low or (high is not None and value > high):
-        limits = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{what} is {value}; it must be {limits}")
-    return int(value)
-
-
-def _check_canvas(
-    digits: Digits, size: int | tuple[int, int], num_patches: int, patch_size: int
-) -> tuple[int, int]:
-    """Check everything but the indices; returns the canvas as (height, width)."""
-    count, h, w = digits.images.shape
-    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    if len(sides) != 2:
-        raise ValueError(f"size is {size}; give one number or (height, width)")
-    height = _check_integer("the canvas's height", sides[0], h)
-    width = _check_integer("the canvas's width", sides[1], w)
-    _check_integer("num_patches", num_patches, 0)
-    _check_integer("patch_size", patch_size, 1, min(h, w))
-    if count == 0:
-        raise ValueError("there are no digits to paste; give at least one")
-    if num_patches > 0 and count == 1:
-        raise ValueError(
-            "clutter is cut from other digits, but there is only one; give at least 2 "
-            "or set num_patches=0"
-        )
-    return height, width
-
-
-def _check_indices(indices: Tensor | Sequence[int], digits: Digits) -> Tensor:
-    """The indices as (B,) int64 on the digits' device."""
-    indices = torch.as_tensor(indices)
-    kind = indices.dtype
-    if kind.is_floating_point or kind.is_complex or kind == torch.bool:
-        raise TypeError(f"indices must be integers, not {kind}")
-    if indices.ndim != 1:
-        raise ValueError(f"indices must be (B,), but they are {tuple(indices.shape)}")
-    indices = indices.to(digits.images.device, torch.int64)
-    if indices.device.type == "cpu" and len(indices):
-        low, high = int(indices.min()), int(indices.max())
-        if low < 0 or high >= len(digits):
-            wrong = low if low < 0 else high
-            raise ValueError(
-                f"index {wrong} is out of range: there are {len(digits)} digits, "
-                f"so use 0 to {len(digits) - 1}"
-            )
-    return indices
+    canvases = pixels.new_zeros(B, C, H * W)
+    windows = pixels.unfold(2, p, 1).unfold(3, p, 1)  # (N, C, h-p+1, w-p+1, p, p): view
+    for start in range(0, B, CHUNK):
+        part = slice(start, start + CHUNK)
+        flat, at = canvases[part], rectangle(row[part], column[part], h, w)
+        flat.scatter_(2, at, pixels.index_select(0, indices[part]).flatten(2))
+        pieces = windows[source[part], :, from_row[part], from_column[part]].flatten(3)
+        for k in range(P):  # distractors of one canvas may overlap
+            at = rectangle(to_row[part, k], to_column[part, k], p, p)
+            below = flat.gather(2, at)
+            room = 255 - below  # adding no more than this keeps uint8 from wrapping
+            flat.scatter_(2, at, below + torch.minimum(pieces[:, k], room))
+    return canvases.view(B, C, H, W)

@@ -6,9 +6,11 @@ from typing import Literal
 
 import torch
 
-from ramlib.data import Digits
+from ramlib.checks import Count, NumGlimpses, Seed, check, check_images, check_labels
+from ramlib.data import Images
 from ramlib.model import RecurrentAttentionModel
-from ramlib.sensor import check_count
+from ramlib.rollout import rollout
+from ramlib.worlds.still import Still
 
 __all__ = ["PROTOCOLS", "evaluate"]
 
@@ -17,64 +19,63 @@ PROTOCOLS = ("mean", "sampled", "average")
 
 def evaluate(
     model: RecurrentAttentionModel,
-    data: Digits,
+    data: Images,
     *,
     protocol: Literal["mean", "sampled", "average"] = "mean",
-    rollouts: int = 10,
+    num_rollouts: int = 10,
     seed: int = 0,
     num_glimpses: int | None = None,
-    location_std: float | None = None,
     batch_size: int = 1000,
 ) -> dict:
     """Measure the error on a set, by a stated protocol.
 
-    The first locations are uniform in the image and, like the noise, drawn on the CPU
-    from `seed`, so every device looks at the same places.
+    The first locations, uniform in the image, and the noise are drawn on the CPU from
+    `seed`, so they are the same on every device.
 
     Args:
         model: on any device.
-        data: images (N, H, W) uint8 and labels (N,).
+        data: images and labels, on any device.
         protocol: "mean": one pass with the means of the policy, the headline figure;
             "sampled": one pass with sampled places; "average": the class probabilities
-            averaged over `rollouts` sampled passes.
-        rollouts: M, for "average".
+            averaged over `num_rollouts` sampled passes.
+        num_rollouts: M, for "average".
         seed: of everything drawn.
         num_glimpses: T, when it should differ from the model's.
-        location_std: σ, when it should differ from the model's.
         batch_size: images at a time; it changes the speed alone.
 
     Returns:
         `protocol`, `error` in percent, `wrong` and `count` (numbers of images), `seed`
-        and, for "average", `rollouts`.
+        and, for "average", `num_rollouts`.
 
     Raises:
-        TypeError: if a count is not a whole number.
-        ValueError: if the protocol is unknown or the set is empty.
+        TypeError: if an argument is of the wrong kind.
+        ValueError: if one is out of range, the data does not fit the model, or the
+            model's weights are such that it gives NaN.
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol is {protocol!r}; choose one of {PROTOCOLS}")
-    M = rollouts if protocol == "average" else 1
-    check_count("rollouts", M)
-    check_count("batch_size", batch_size)
-    N = len(data)
-    check_count("the number of images", N)
-    draws = model.draw(
-        N * M, torch.Generator().manual_seed(seed), num_glimpses, device="cpu"
-    )
-    wrong = torch.zeros((), dtype=torch.long, device=model.device)
+    check("protocol", protocol, Literal["mean", "sampled", "average"])
+    M = check("num_rollouts", num_rollouts, Count) if protocol == "average" else 1
+    batch_size = check("batch_size", batch_size, Count)
+    generator = torch.Generator().manual_seed(check("seed", seed, Seed))
+    T = check("num_glimpses", num_glimpses, NumGlimpses | None)
+    if not isinstance(data, Images):
+        raise TypeError(f"data is a {type(data).__name__}; give ramlib.data.Images")
+    check_images(data.images, model.config.num_channels)
+    check_labels(data.labels, model.config.num_actions)
+    N, wrong = len(data), torch.zeros((), dtype=torch.long, device=model.device)
     with torch.inference_mode():
+        draws = model.draw(N * M, generator, T)
+        if protocol == "mean":
+            draws["location"].zero_()
         for start in range(0, N, batch_size):
-            chosen = slice(start, start + batch_size)
+            part = data[start : start + batch_size].to(model.device)
             episodes = slice(start * M, (start + batch_size) * M)
-            images = data.images[chosen].to(model.device)[:, None]  # (B, 1, H, W)
-            prepared = model.sensor.prepare(images)
-            first, noise, _ = (tensor[episodes] for tensor in draws)
-            noise = torch.zeros_like(noise) if protocol == "mean" else noise
-            rollout = model.rollout(prepared, first, noise, location_std)
-            logits = model.action_network.logits(rollout.last)  # (B·M, A)
+            noise = {name: tensor[episodes] for name, tensor in draws.items()}
+            world = Still(model.sensor, model.sensor.prepare(part.images), noise)
+            logits = rollout(model, world, noise)["step_logits"][:, -1]  # (B·M, A)
             probs = logits.softmax(-1).unflatten(0, (-1, M)).mean(dim=1)  # (B, A)
-            labels = data.labels[chosen].to(model.device)
-            wrong += (probs.argmax(-1) != labels).sum()
+            wrong += (probs.argmax(-1) != part.labels).sum()
+            if not torch.isfinite(probs).all():
+                raise ValueError("the model gives NaN; its training must have diverged")
     result = {"protocol": protocol, "error": 100 * int(wrong) / N}
     result |= {"wrong": int(wrong), "count": N, "seed": seed}
-    return result | ({"rollouts": M} if protocol == "average" else {})
+    return result | ({"num_rollouts": M} if protocol == "average" else {})

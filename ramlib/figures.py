@@ -8,18 +8,16 @@ strokes legible on any pixel.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+import io
+from collections.abc import Collection, Sequence
+from typing import Annotated
 
-import matplotlib as mpl
 import matplotlib.patheffects as effects
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from PIL import Image
 
+from ramlib.checks import Natural, Range, check, check_images, check_labels
 from ramlib.sensor import retina_boxes, to_pixels
 from ramlib.trace import Trace
 
@@ -29,6 +27,7 @@ __all__ = [
     "INK",
     "MUTED",
     "SERIES_COLORS",
+    "animate",
     "draw_path",
     "draw_retina",
     "glimpse_color",
@@ -43,75 +42,36 @@ __all__ = [
 #: way, and light and dark alternate, so that neighbours differ for every kind of colour
 #: vision; each has a contrast of at least 3 to black and to white.
 GLIMPSE_COLORS = (
-    "#047ba2",
-    "#045ea0",
-    "#3a76f8",
-    "#6947c4",
-    "#cd49c1",
-    "#b7017d",
-    "#cb0467",
-    "#c30046",
-    "#eb3e44",
-    "#b42703",
-    "#bf6c01",
-    "#735703",
-)
+    "#047ba2", "#045ea0", "#3a76f8", "#6947c4", "#cd49c1", "#b7017d",
+    "#cb0467", "#c30046", "#eb3e44", "#b42703", "#bf6c01", "#735703",
+)  # fmt: skip
 
 INK = "#1d2430"  # text, axes, the exact value
 MUTED = "#69717f"  # what stands back: guides, the other classes
 ACCENT = "#0b6e99"  # the one thing to look at
 PALE = "#8c96a5"  # bars that are not the point
-SURROUND = "#20242b"  # what lies around the image
 
 #: Colours of curves that are not glimpses.
 SERIES_COLORS = ("#0b6e99", "#c2410c", "#5b4bb7", "#15803d", "#8a6100", "#a3175f")
 
-_STYLE = {
-    "figure.figsize": (7.0, 3.4),
-    "figure.dpi": 110,
-    "figure.facecolor": "white",
-    "figure.constrained_layout.use": True,
-    "savefig.facecolor": "white",
-    "savefig.transparent": False,
-    "savefig.dpi": "figure",
-    "axes.facecolor": "white",
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlecolor": INK,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 8,
-    "axes.labelsize": 9.5,
-    "axes.axisbelow": True,
-    "axes.grid": False,
-    "grid.color": "#e4e7ec",
-    "grid.linewidth": 0.8,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "text.color": INK,
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
-    "font.size": 9.5,
-    "mathtext.fontset": "dejavusans",
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "lines.linewidth": 1.8,
-    "image.cmap": "gray",
-    "image.interpolation": "nearest",
-}
-
 
 def style() -> None:
     """Set matplotlib to the look of the course, for the rest of the program."""
-    mpl.rcParams.update(_STYLE)
-    mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=SERIES_COLORS)
+    plt.rc("figure", facecolor="white", figsize=(7.0, 3.4), dpi=110)
+    plt.rc("figure.constrained_layout", use=True)
+    plt.rc("savefig", facecolor="white", transparent=False)
+    plt.rc("axes", facecolor="white", edgecolor=MUTED, labelcolor=INK, linewidth=0.8)
+    plt.rc("axes", titlesize=10, titleweight="bold", titlecolor=INK, titlepad=8)
+    plt.rc("axes", titlelocation="left", labelsize=9.5, axisbelow=True, grid=False)
+    plt.rc("axes", prop_cycle=plt.cycler(color=SERIES_COLORS))
+    plt.rc("axes.spines", top=False, right=False)
+    plt.rc("grid", color="#e4e7ec", linewidth=0.8)
+    plt.rc(("xtick", "ytick"), color=MUTED, labelcolor=INK, labelsize=8.5)
+    plt.rc("text", color=INK)
+    plt.rc("font", family="DejaVu Sans", size=9.5)  # comes with matplotlib, everywhere
+    plt.rc("legend", frameon=False, fontsize=9)
+    plt.rc("lines", linewidth=1.8)
+    plt.rc("image", cmap="gray", interpolation="nearest")
 
 
 def glimpse_color(t: int) -> str:
@@ -124,23 +84,21 @@ def glimpse_color(t: int) -> str:
         The colour as ``"#rrggbb"``.
 
     Raises:
-        ValueError: if `t` is negative.
+        TypeError: if `t` is not a whole number.
+        ValueError: if it is negative.
     """
-    if t < 0:
-        raise ValueError(f"glimpse {t} does not exist; glimpses are counted from 0")
-    return GLIMPSE_COLORS[t % len(GLIMPSE_COLORS)]
+    return GLIMPSE_COLORS[check("t", t, Natural) % len(GLIMPSE_COLORS)]
 
 
-def show_image(ax: Axes, image, *, margin: float = 0, frame: bool = True):
+def show_image(ax: plt.Axes, image, *, margin: float = 0):
     """Show an image in pixel coordinates, black as 0 and white as 1.
 
     Args:
         ax: where to draw.
         image: (H, W), (1, H, W), (3, H, W) or (H, W, 3); uint8, or float in [0, 1];
             a tensor or an array.
-        margin: pixels to show around the image, to make room for a retina that reaches
-            over its edge.
-        frame: whether to outline the image.
+        margin: pixels to show around the image, which is then outlined, to make room
+            for a retina that reaches over its edge.
 
     Returns:
         The matplotlib image, whose array holds numbers in [0, 1].
@@ -150,27 +108,19 @@ def show_image(ax: Axes, image, *, margin: float = 0, frame: bool = True):
     """
     pixels = _pixels(image)  # (H, W) or (H, W, 3), in [0, 1]
     height, width = pixels.shape[:2]
-    shown = ax.imshow(
-        pixels,
-        cmap="gray",
-        vmin=0,
-        vmax=1,
-        extent=(0, width, height, 0),  # column j covers [j, j + 1)
-        interpolation="nearest",
-    )
-    ax.set_facecolor(SURROUND)
-    ax.set(xticks=[], yticks=[])
-    ax.set_xlim(-margin, width + margin)
-    ax.set_ylim(height + margin, -margin)
+    # Column j covers [j, j + 1).
+    shown = ax.imshow(pixels, "gray", vmin=0, vmax=1, extent=(0, width, height, 0))
+    ax.set(xlim=(-margin, width + margin), ylim=(height + margin, -margin))
+    ax.set(xticks=[], yticks=[], facecolor="#20242b")
     ax.spines[:].set_visible(False)
-    if frame and margin:
-        outline = Rectangle((0, 0), width, height, fill=False, lw=0.8, ec="#8b94a3")
-        ax.add_patch(outline)
+    if margin:
+        edge = {"fill": False, "lw": 0.8, "ec": "#8b94a3"}
+        ax.add_patch(plt.Rectangle((0, 0), width, height, **edge))
     return shown
 
 
 def draw_retina(
-    ax: Axes,
+    ax: plt.Axes,
     location,
     image_shape: Sequence[int],
     glimpse_size: int,
@@ -178,8 +128,7 @@ def draw_retina(
     *,
     color: str = GLIMPSE_COLORS[0],
     linewidth: float = 2.0,
-    casing: bool = True,
-) -> list[Rectangle]:
+) -> list[plt.Rectangle]:
     """Draw what the retina covers: one square per scale, the finest the thickest.
 
     Args:
@@ -190,32 +139,22 @@ def draw_retina(
         num_scales: S.
         color: of the squares; `glimpse_color(t)` for glimpse t.
         linewidth: of the finest square, in points.
-        casing: whether to put a white edge around the strokes.
 
     Returns:
         S rectangles, finest first, exactly where the sensor looks.
     """
-    height, width = image_shape[-2:]
     location = torch.as_tensor(location, dtype=torch.float32).reshape(2)
-    boxes = retina_boxes(location, glimpse_size, num_scales, height, width)  # (S, 3)
+    boxes = retina_boxes(location, glimpse_size, num_scales, *image_shape[-2:])
     squares = []
     for scale, (left, top, side) in enumerate(boxes.tolist()):
-        thickness = linewidth * 0.8**scale
-        square = Rectangle((left, top), side, side, fill=False, ec=color, lw=thickness)
-        square.set_joinstyle("miter")
-        if casing:
-            square.set_path_effects(_casing(thickness))
+        stroke = {"ec": color, "joinstyle": "miter", **_cased(linewidth * 0.8**scale)}
+        square = plt.Rectangle((left, top), side, side, fill=False, **stroke)
         squares.append(ax.add_patch(square))
     return squares
 
 
 def draw_path(
-    ax: Axes,
-    locations,
-    image_shape: Sequence[int],
-    *,
-    numbers: bool = True,
-    size: float = 11.0,
+    ax: plt.Axes, locations, image_shape, *, numbers: bool = True, size: float = 11.0
 ) -> list:
     """Draw where the model looked, in the order of time: numbered dots and lines.
 
@@ -229,42 +168,24 @@ def draw_path(
     Returns:
         T marker artists in order, each at its location in pixels.
     """
-    height, width = image_shape[-2:]
     places = torch.as_tensor(locations, dtype=torch.float32).reshape(-1, 2)
-    pixels = to_pixels(places, height, width).tolist()  # T pairs (px, py)
-    # Each line takes the colour of the glimpse that it leads to.
-    for t, (start, end) in enumerate(itertools.pairwise(pixels), start=1):
-        (line,) = ax.plot(
-            *zip(start, end, strict=True), color=glimpse_color(t), lw=1.6, zorder=3
-        )
-        line.set_path_effects(_casing(1.6))
+    places = to_pixels(places, *image_shape[-2:]).numpy()  # (T, 2)
     dots = []
-    for t, (px, py) in enumerate(pixels):
-        (dot,) = ax.plot(
-            px, py, "o", ms=size, mfc=glimpse_color(t), mec="white", mew=1, zorder=4 + t
-        )
-        dots.append(dot)
+    for t, place in enumerate(places):
+        color = glimpse_color(t)
+        if t:  # the line takes the colour of the glimpse that it leads to
+            ax.plot(*places[t - 1 : t + 1].T, color=color, zorder=3, **_cased(1.6))
+        dot = {"ms": size, "mfc": color, "mec": "white", "mew": 1, "zorder": 4 + t}
+        dots += ax.plot(*place, "o", **dot)
         if numbers:
-            ax.annotate(
-                str(t + 1),
-                (px, py),
-                ha="center",
-                va="center_baseline",
-                color="white",
-                fontsize=size * 0.62,
-                fontweight="bold",
-                zorder=4 + t,
-            )
+            text = {"color": "white", "size": size * 0.62, "weight": "bold"}
+            text |= {"ha": "center", "va": "center_baseline", "zorder": 4 + t}
+            ax.annotate(str(t + 1), place, **text)
     return dots
 
 
 def plot_posterior(
-    ax: Axes,
-    probs,
-    label: int | None = None,
-    *,
-    classes: Sequence[str] | None = None,
-    color: str = ACCENT,
+    ax: plt.Axes, probs, label: int | None = None, *, classes=None, color: str = ACCENT
 ):
     """Plot class probabilities as bars; the most probable is filled, the label framed.
 
@@ -272,91 +193,37 @@ def plot_posterior(
         ax: where to draw.
         probs: (A,), probabilities.
         label: the true class, framed under its bar; None if unknown.
-        classes: A names; the numbers 0 … A-1 if not given.
+        classes: A names; the numbers 0 … A-1 if not given. Of more than 20, only the
+            label's is written.
         color: of the most probable class.
 
     Returns:
         The container of A bars.
+
+    Raises:
+        TypeError: if the label is not a whole number, or a name no text.
+        ValueError: if there is no such label, or not one name for each class.
     """
-    probs = np.asarray(torch.as_tensor(probs).detach().cpu(), dtype=float).reshape(-1)
-    names = [str(a) for a in range(len(probs))] if classes is None else list(classes)
-    if len(names) != len(probs):
-        raise ValueError(
-            f"{len(names)} class names for {len(probs)} probabilities; give one each"
-        )
-    colors = [PALE] * len(probs)
-    colors[int(probs.argmax())] = color
-    bars = ax.bar(range(len(probs)), probs, color=colors, width=0.78)
-    ax.set(ylim=(0, 1.02), xticks=range(len(probs)), yticks=[0, 1])
-    ax.set_xticklabels(names)
+    probs = torch.as_tensor(probs).detach().cpu().double().flatten().numpy()
+    A, names = len(probs), _names(classes, len(probs))
+    label = label.item() if isinstance(label, torch.Tensor) else label
+    label = check("label", label, Annotated[int, Range(0, A - 1)] | None)
+    colors = [PALE] * A
+    colors[probs.argmax()] = color
+    bars = ax.bar(range(A), probs, color=colors, width=0.78)
+    named = [a for a in range(A) if A <= 20 or a == label]
+    ax.set(ylim=(0, 1.02), yticks=[0, 1])
+    ax.set_xticks(named, [names[a] for a in named])
     ax.tick_params(length=0)
     ax.spines["left"].set_visible(False)
     if label is not None:  # framed, so that it is marked without a colour
         frame = {"boxstyle": "round,pad=0.2", "fc": "none", "ec": INK, "lw": 0.9}
-        ax.get_xticklabels()[int(label)].set(fontweight="bold", bbox=frame)
+        text = ax.get_xticklabels()[named.index(label)]
+        text.set(fontweight="bold", bbox=frame)
     return bars
 
 
-def strip(
-    trace: Trace, episode: int = 0, *, classes: Sequence[str] | None = None
-) -> Figure:
-    """Draw a whole episode in one row: a column for each glimpse, for print.
-
-    Each column shows the image with the path so far and the retina, then what the
-    retina saw at every scale, then the class probabilities after that glimpse.
-
-    Args:
-        trace: what happened.
-        episode: which of its episodes.
-        classes: A names; the numbers 0 … A-1 if not given.
-
-    Returns:
-        The figure; its axes run row by row.
-
-    Raises:
-        ValueError: if the trace has no such episode.
-    """
-    if not 0 <= episode < len(trace):
-        raise ValueError(
-            f"episode {episode} does not exist; this trace has {len(trace)}, from 0"
-        )
-    one = trace[[episode]].cpu()
-    T, S, g = one.num_glimpses, one.num_scales, one.glimpse_size
-    image, shape = one.images[0], one.images.shape
-    label = None if one.labels is None else int(one.labels[0])
-    margin = max(shape[-2:]) * 0.08
-
-    width = max(1.3 * T, 3)
-    fig, axes = plt.subplots(
-        3,
-        T,
-        squeeze=False,
-        figsize=(width, width / T * (1.15 + 1 / S + 0.75)),
-        height_ratios=[1.15, 1 / S, 0.6],
-        layout="constrained",
-    )
-    for t in range(T):
-        top, middle, bottom = axes[:, t]
-        show_image(top, image, margin=margin)
-        draw_path(top, one.locations[0, : t + 1], shape, numbers=False, size=4)
-        draw_retina(
-            top, one.locations[0, t], shape, g, S, color=glimpse_color(t), linewidth=1.6
-        )
-        top.set_title(
-            f"glimpse {t + 1}", color=glimpse_color(t), loc="center", fontsize=9
-        )
-        show_patches(middle, one.patches[0, t])
-        probs = one.probs[0, t]
-        plot_posterior(bottom, probs, label, classes=classes, color=glimpse_color(t))
-        best = int(probs.argmax())
-        name = str(best) if classes is None else classes[best]
-        bottom.set_title(f"{name}: {probs[best] * 100:.0f} %", loc="center", fontsize=9)
-        bottom.set_yticks([])
-        bottom.tick_params(labelsize=6.5 if probs.numel() > 6 else 8, pad=4)
-    return fig
-
-
-def show_patches(ax: Axes, patches, *, gap: float = 0.06):
+def show_patches(ax: plt.Axes, patches, *, gap: float = 0.06):
     """Show the patches of one glimpse side by side, finest first, enlarged.
 
     Args:
@@ -367,39 +234,150 @@ def show_patches(ax: Axes, patches, *, gap: float = 0.06):
     Returns:
         The S matplotlib images.
     """
-    patches = torch.as_tensor(patches).detach().cpu()
     shown = []
     for scale, patch in enumerate(patches):
         left = scale * (1 + gap)
         extent = (left, left + 1, 1, 0)
-        options = {"vmin": 0, "vmax": 1, "cmap": "gray", "interpolation": "nearest"}
-        shown.append(ax.imshow(_pixels(patch), extent=extent, **options))
-    ax.set_xlim(0, len(patches) * (1 + gap) - gap)
-    ax.set_ylim(1, 0)
-    ax.set(xticks=[], yticks=[])
+        shown.append(ax.imshow(_pixels(patch), "gray", vmin=0, vmax=1, extent=extent))
+    ax.set(xlim=(0, left + 1), ylim=(1, 0), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return shown
 
 
-def _pixels(image) -> np.ndarray:
-    """Bring any image to (H, W) or (H, W, 3) floats in [0, 1]."""
-    array = np.asarray(torch.as_tensor(image).detach().cpu())
-    shape = array.shape
-    if array.ndim == 3 and shape[0] in (1, 3):
-        array = array[0] if shape[0] == 1 else np.moveaxis(array, 0, -1)
-    elif array.ndim == 3 and shape[-1] == 1:
-        array = array[..., 0]
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] != 3):
-        raise ValueError(
-            f"an image has shape {shape}; give (H, W), (1, H, W), (3, H, W) or "
-            "(H, W, 3)"
-        )
-    return array / 255.0 if array.dtype == np.uint8 else array.astype(float)
+def strip(
+    trace: Trace, episode: int = 0, *, classes: Sequence[str] | None = None
+) -> plt.Figure:
+    """Draw a whole episode in one row: a column for each glimpse, for print.
+
+    Each column shows the image with the path so far and the retina, then what the
+    retina saw at every scale, then the class probabilities after that glimpse.
+
+    Args:
+        trace: what happened, on images of one or three channels.
+        episode: which of its episodes.
+        classes: A names, in place of the trace's own.
+
+    Returns:
+        The figure; its axes run row by row.
+
+    Raises:
+        TypeError: if the trace is none, its labels are no class numbers, or the names
+            no texts.
+        ValueError: if it has no such episode or class, holds NaN, or if its images
+            cannot be shown.
+    """
+    one, names = _episode(trace, episode, classes)
+    return _columns(one, names, range(one.num_glimpses))
 
 
-def _casing(linewidth: float) -> list:
+def animate(
+    trace: Trace, episode: int = 0, *, classes: Sequence[str] | None = None
+) -> bytes:
+    """Draw an episode as a GIF that comes round again: the columns of its `strip`.
+
+    Args:
+        trace: what happened, on images of one or three channels.
+        episode: which of its episodes.
+        classes: A names, in place of the trace's own.
+
+    Returns:
+        The GIF, the same bytes for the same trace: a frame for each glimpse, 0.8 s
+        long, the last one 2.4 s.
+
+    Raises:
+        TypeError: as `strip`.
+        ValueError: as `strip`.
+    """
+    one, names = _episode(trace, episode, classes)
+    T, frames = one.num_glimpses, []
+    with plt.ioff(), plt.style.context("default"):
+        style()
+        for t in range(T):
+            fig, drawn = _columns(one, names, [t]), io.BytesIO()
+            fig.savefig(drawn, format="png", dpi=100)
+            plt.close(fig)
+            frame = Image.open(drawn).convert("RGB")
+            frames.append(frame.quantize(128, Image.Quantize.FASTOCTREE))
+    gif, times = io.BytesIO(), [800] * (T - 1) + [2400]  # milliseconds
+    rest = {"append_images": frames[1:], "duration": times, "loop": 0}
+    frames[0].save(gif, "GIF", save_all=True, **rest)
+    return gif.getvalue()
+
+
+def _episode(trace: object, episode: int, classes) -> tuple[Trace, list[str]]:
+    """Check a trace; give one episode of it, on the CPU, and the names of classes."""
+    if not isinstance(trace, Trace):
+        kind = type(trace).__name__
+        raise TypeError(f"trace is a {kind}; give a Trace, as model.look returns it")
+    check_images(trace.images, trace.images.shape[1])
+    check("episode", episode, Annotated[int, Range(0, len(trace) - 1)])
+    for name in ("locations", "patches", "probs", "values"):
+        if not getattr(trace, name).isfinite().all():
+            raise ValueError(f"{name} hold NaN or infinity: there is nothing to show")
+    num_classes = trace.probs.shape[-1]
+    if (labels := trace.labels) is not None:
+        if labels.is_floating_point() or labels.dtype == torch.bool:
+            raise TypeError(f"labels are {labels.dtype}; give class numbers, as int64")
+        check_labels(labels.long(), num_classes, len(trace))
+    one = trace[[episode]].cpu()
+    _pixels(one.images[0])  # refused before there is a figure
+    return one, _names(trace.classes if classes is None else classes, num_classes)
+
+
+def _names(classes: object, count: int) -> list[str]:
+    """Check names of classes, or make them: the numbers from 0 on."""
+    if classes is None:
+        return [str(a) for a in range(count)]
+    texts = isinstance(classes, Collection) and not isinstance(classes, str)
+    if not texts or not all(isinstance(name, str) for name in classes):
+        raise TypeError(f"classes are {classes!r}; give a list of {count} strings")
+    if len(classes) != count:
+        raise ValueError(f"{len(classes)} names for {count} classes; give one each")
+    # Half of a surrogate pair is no letter: nothing draws or stores it.
+    return [name.encode(errors="replace").decode() for name in classes]
+
+
+def _columns(one: Trace, names: list[str], steps: Sequence[int]) -> plt.Figure:
+    """Draw some glimpses of the only episode of a trace, a column for each."""
+    shape, size, S = one.images.shape, one.glimpse_size, one.num_scales
+    label = None if one.labels is None else int(one.labels[0])
+    names = [name if len(name) < 13 else name[:11] + "…" for name in names]
+    n = len(steps)
+    wide = max(1.3 * n, 3)  # inches
+    tall = wide / n * (1.9 + 1 / S)
+    rows = {"height_ratios": [1.15, 1 / S, 0.6], "layout": "constrained"}
+    fig, axes = plt.subplots(3, n, squeeze=False, figsize=(wide, tall), **rows)
+    for t, (top, middle, bottom) in zip(steps, axes.T, strict=True):
+        color, place = glimpse_color(t), one.locations[0, t]
+        show_image(top, one.images[0], margin=max(shape[-2:]) * 0.08)
+        draw_path(top, one.locations[0, : t + 1], shape, numbers=False, size=4)
+        draw_retina(top, place, shape, size, S, color=color, linewidth=1.6)
+        top.set_title(f"glimpse {t + 1}", color=color, loc="center", fontsize=9)
+        show_patches(middle, one.patches[0, t])
+        probs, best = one.probs[0, t], one.predictions[0, t]
+        plot_posterior(bottom, probs, label, classes=names, color=color)
+        said = f"{names[best]}: {probs[best] * 100:.0f} %"
+        bottom.set_title(said, loc="center", fontsize=9)
+        bottom.set_yticks([])
+        bottom.tick_params(labelsize=6.5 if len(names) > 6 else 8, pad=4)
+        bottom.tick_params("x", rotation=90 if max(map(len, names)) > 3 else 0)
+    return fig
+
+
+def _pixels(image):
+    """Bring any image to an array (H, W) or (H, W, 3) of floats in [0, 1]."""
+    pixels = torch.as_tensor(image).detach().cpu()
+    if pixels.dim() == 3 and len(pixels) in (1, 3):
+        pixels = pixels.movedim(0, -1)
+    if pixels.dim() == 3 and pixels.shape[-1] == 1:
+        pixels = pixels[..., 0]
+    if pixels.dim() != 2 and pixels.shape[2:] != (3,):
+        shape = tuple(pixels.shape)
+        raise ValueError(f"an image has shape {shape}; give (H, W), or 1 or 3 channels")
+    return (pixels.double() / (255 if pixels.dtype == torch.uint8 else 1)).numpy()
+
+
+def _cased(linewidth: float) -> dict:
     """Edge a stroke with white, so that it shows on grey pixels too."""
-    return [
-        effects.Stroke(linewidth=linewidth + 1.1, foreground="white", alpha=0.8),
-        effects.Normal(),
-    ]
+    edge = effects.Stroke(linewidth=linewidth + 1.1, foreground="white", alpha=0.8)
+    return {"lw": linewidth, "path_effects": [edge, effects.Normal()]}

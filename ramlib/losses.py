@@ -8,22 +8,29 @@ policy     REINFORCE                   location network
 baseline   mean squared error          value network
 =========  ==========================  =========================================
 
-REINFORCE and the baseline's loss stop at the state h by default. `RAMConfig` can let
-either through to the core and the glimpse network (`policy_reaches_core`,
-`baseline_reaches_core`); good implementations differ in this choice.
+Where the gradients stop is said by `RecurrentAttentionModel.read`; good implementations
+differ in this choice.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.functional import cross_entropy
 
-from ramlib.sensor import check_tensor
+from ramlib.checks import Share, check, check_labels, check_tensor
 
-__all__ = ["Losses", "baseline_loss", "hybrid_loss", "reinforce_loss"]
+__all__ = [
+    "Losses",
+    "baseline_loss",
+    "hybrid_loss",
+    "leave_one_out",
+    "reinforce_loss",
+    "reward_to_go",
+]
 
 
 class Losses(NamedTuple):
@@ -33,6 +40,36 @@ class Losses(NamedTuple):
     task: Tensor
     policy: Tensor
     baseline: Tensor
+    reward: Tensor  # not a loss: what an episode was paid, on average
+
+
+def reward_to_go(rewards: Tensor) -> Tensor:
+    """Add up what is paid from each step on: (N, T) -> (N, T)."""
+    return rewards.flip(1).cumsum(dim=1).flip(1)
+
+
+def leave_one_out(returns: Tensor, num_rollouts: int) -> Tensor:
+    """Average the returns of the other rollouts of the same image.
+
+    Args:
+        returns: (N, K); the rollouts of an image lie side by side.
+        num_rollouts: M, at least 2; a divisor of N.
+
+    Returns:
+        (N, K), a baseline: a rollout's own return is not in it.
+
+    Raises:
+        ValueError: if M is 1, or does not divide N.
+    """
+    check("num_rollouts", num_rollouts, int)
+    if num_rollouts < 2 or len(returns) % num_rollouts:
+        raise ValueError(
+            f"leave-one-out compares the rollouts of an image: num_rollouts is "
+            f"{num_rollouts}, for {len(returns)} episodes; make 2 or more of each"
+        )
+    grouped = returns.unflatten(0, (-1, num_rollouts))  # (B, M, K)
+    others = grouped.sum(dim=1, keepdim=True) - grouped
+    return (others / (num_rollouts - 1)).flatten(0, 1)
 
 
 def reinforce_loss(log_probs: Tensor, advantage: Tensor) -> Tensor:
@@ -53,9 +90,10 @@ def reinforce_loss(log_probs: Tensor, advantage: Tensor) -> Tensor:
         A scalar: summed over choices, averaged over episodes.
 
     Raises:
-        ValueError: if the shapes differ or are not (N, K).
+        TypeError: if either is no tensor.
+        ValueError: if the shapes differ or are not (N, K) with N ≥ 1.
     """
-    _check_pair("log_probs", log_probs, "advantage", advantage)
+    check_pair("log_probs", log_probs, "advantage", advantage)
     return -(log_probs * advantage.detach()).sum(dim=1).mean()
 
 
@@ -70,169 +108,143 @@ def baseline_loss(values: Tensor, returns: Tensor) -> Tensor:
         A scalar: averaged over choices and episodes.
 
     Raises:
-        ValueError: if the shapes differ or are not (N, K).
+        TypeError: if either is no tensor.
+        ValueError: if the shapes differ or are not (N, K) with N ≥ 1.
     """
-    _check_pair("values", values, "returns", returns)
+    check_pair("values", values, "returns", returns)
     return functional.mse_loss(values, returns.detach())
 
 
 def hybrid_loss(
     out: dict[str, Tensor],
-    labels: Tensor,
+    labels: Tensor | None = None,
     *,
-    baseline: str = "value",
-    reward: str = "final",
-    reward_of: str = "argmax",
+    baseline: Literal["value", "leave-one-out", "none"] = "value",
+    reward: Literal["final", "per-step"] = "final",
     step_loss: float = 0.0,
-    policy_weight: float = 1.0,
-    baseline_weight: float = 1.0,
-    check: bool = True,
+    num_rollouts: int | None = None,
+    checked: bool = True,
 ) -> Losses:
     """Combine the three losses of a rollout.
 
+    What is chosen after glimpse t, where to look next and what to do, is weighed by all
+    that is paid from glimpse t on, less the baseline of that step. (A class that is
+    right at glimpse t itself is paid before the next place is chosen, and that payment
+    is in the weight as it is in the baseline: the estimate stays unbiased.)
+
     Args:
-        out: what the model returned for B images with M copies each: leading size
-            N = B·M, the copies of an image side by side.
-        labels: (B,) int64, the classes, in [0, A).
-        baseline: what is subtracted from the return of a choice: "value" (the value
-            network), "leave-one-out" (the mean return of the M - 1 other copies of the
-            image) or "none".
-        reward: "final": 1 if the class is right after the last glimpse, for every
-            choice; "per-step": the share of right classes among the glimpses still to
-            come, which needs `every_step=True` in the forward pass.
-        reward_of: "argmax", or "sample" for the sampled action, which there is at the
-            end alone: with reward "final".
-        step_loss: in [0, 1); the share of the cross-entropy that is averaged over all
-            glimpses and not taken at the last one alone; above 0 it needs `every_step`.
-        policy_weight: factor of the policy's loss in the total.
-        baseline_weight: factor of the baseline's loss in the total.
-        check: look at the labels first; False never waits for the device.
+        out: what the model, or `rollout`, returned of N = B·M episodes, the rollouts of
+            an image side by side.
+        labels: (B,) int64 in [0, A), the class of each image, or (N, T), a class or
+            -100 for every glimpse: the action network learns them by cross-entropy.
+            None: it learns by REINFORCE as well, from what the world pays.
+        baseline: what is subtracted from a return: "value" (the value network),
+            "leave-one-out" (the mean return of the M - 1 other rollouts of the image)
+            or "none".
+        reward: what a right class pays where the world pays nothing: "final", 1 after
+            the last glimpse; "per-step", 1/T after every glimpse. With labels (N, T),
+            every glimpse that has one pays an equal share of 1.
+        step_loss: in [0, 1]; the share of the cross-entropy that is averaged over all
+            glimpses and not taken at the last one alone; for labels (B,).
+        num_rollouts: M; None: as many as there are episodes for each label.
+        checked: look at the arguments first; False never waits for the device.
 
     Returns:
         The losses, scalars.
 
     Raises:
-        TypeError: if `labels` is no tensor.
+        TypeError: if an argument is of the wrong kind.
         ValueError: if a name is unknown, a share out of range, `out` is of one image
-            without a leading size, the labels do not fit it, leave-one-out has but one
-            copy, or `every_step` is missing.
+            without a leading size, labels do not fit it, or leave-one-out has but one
+            rollout of an image.
     """
-    if check:
-        check_labels(labels, out["logits"])
-    choices = {
-        "baseline": (baseline, ("value", "leave-one-out", "none")),
-        "reward": (reward, ("final", "per-step")),
-        "reward_of": (reward_of, ("argmax", "sample")),
-    }
-    for name, (value, known) in choices.items():
-        if value not in known:
-            raise ValueError(f"{name} is {value!r}; choose one of {known}")
-    if reward == "per-step" and reward_of == "sample":
-        raise ValueError(
-            "reward 'per-step' is always that of the most probable class: give "
-            "reward_of='argmax' with it"
-        )
-    if not 0 <= step_loss < 1:
-        raise ValueError(f"step_loss is {step_loss}; it must lie in [0, 1)")
-    if (reward == "per-step" or step_loss) and "step_logits" not in out:
-        raise ValueError(
-            "a per-step reward or loss needs the classes after every glimpse; call the "
-            "model with every_step=True"
-        )
-    N, K = out["location_log_probs"].shape
-    M = N // len(labels)
-    targets = labels.repeat_interleave(M) if M > 1 else labels  # (N,)
-    task = functional.cross_entropy(out["logits"], targets)
-    if step_loss:
-        steps = out["step_logits"].transpose(1, 2)  # (N, A, T)
-        T = steps.shape[2]
-        every = functional.cross_entropy(steps, targets[:, None].expand(N, T))
-        task = (1 - step_loss) * task + step_loss * every
+    if checked:
+        check("baseline", baseline, Literal["value", "leave-one-out", "none"])
+        check("reward", reward, Literal["final", "per-step"])
+        check("step_loss", step_loss, Share)
+        check_out(out, labels)
+    values, (N, T) = out["values"], out["step_logits"].shape[:2]
+    task, rewards = values.new_zeros(()), out.get("rewards")
+    M = num_rollouts or (1 if labels is None else N // len(labels))
+    if labels is not None:
+        task, paid = taught(out, labels, step_loss, reward)
+        rewards = paid if rewards is None else rewards
+    returns = reward_to_go(rewards)  # (N, T)
+    alive = out.get("alive", torch.ones_like(returns))
+    episode = returns[:, 0].mean()
+    live = alive
+    if values.shape[1] > T:  # the first place is chosen before the first glimpse
+        returns, live = (torch.cat([x[:, :1], x], dim=1) for x in (returns, alive))
+    advantage = returns
+    if baseline != "none":
+        base = values if baseline == "value" else leave_one_out(returns, M)
+        advantage = returns - base
+    policy = values.new_zeros(())
+    for name, log_probs in out.items():
+        by_labels = name == "action_log_probs" and labels is not None
+        if not name.endswith("_log_probs") or by_labels:
+            continue
+        # A place is chosen one step before it is looked at; all else, beside a glimpse.
+        K = log_probs.shape[1]
+        begin = 0 if name == "location_log_probs" else returns.shape[1] - K
+        log_probs = log_probs * alive[:, T - K :]
+        policy = policy + reinforce_loss(log_probs, advantage[:, begin : begin + K])
+    value = baseline_loss(values * live, returns * live)
+    return Losses(task + policy + value, task, policy, value, episode)
 
-    returns = _returns(out, targets, reward, reward_of)  # (N, T) or (N, T + 1)
-    chosen = returns[:, :K]  # the last return follows no choice of place
-    if baseline == "value":
-        base = out["values"][:, :K]
-    elif baseline == "leave-one-out":
-        base = _leave_one_out(chosen, M)
+
+def taught(
+    out: dict[str, Tensor], labels: Tensor, step_loss: float, reward: str
+) -> tuple[Tensor, Tensor]:
+    """Give the cross-entropy with the labels, and what right classes pay: (N, T)."""
+    last, every = out["logits"], out["step_logits"]  # (N, A), (N, T, A)
+    N, T = every.shape[:2]
+    if labels.dim() == 1:
+        targets = labels.repeat_interleave(N // len(labels))  # (N,)
+        task, targets = cross_entropy(last, targets), targets[:, None].expand(N, T)
+        share = torch.ones_like(targets) / T
     else:
-        base = torch.zeros_like(chosen)
-    policy = reinforce_loss(out["location_log_probs"], chosen - base)
-    value = baseline_loss(out["values"], returns)
-    total = task + policy_weight * policy + baseline_weight * value
-    return Losses(total, task, policy, value)
+        task, step_loss, targets, reward = 0, 1, labels, "per-step"
+        share = (labels >= 0) / (labels >= 0).sum(dim=1, keepdim=True).clamp(min=1)
+    if step_loss:
+        steps = cross_entropy(every.transpose(1, 2), targets, reduction="none")
+        task = (1 - step_loss) * task + step_loss * (steps * share).sum(dim=1).mean()
+    right = (every.detach().argmax(-1) == targets).to(last.dtype)
+    if reward == "per-step":
+        return task, right * share
+    return task, functional.pad(right[:, -1:], (T - 1, 0))
 
 
-def _returns(out: dict, targets: Tensor, reward: str, reward_of: str) -> Tensor:
-    """Give the return that follows each value, (N, T), or (N, T + 1) as `values` is."""
-    values = out["values"]
-    if reward == "final":
-        final = (
-            out["logits"].argmax(-1) if reward_of == "argmax" else out["actions"][:, 0]
-        )
-        right = (final == targets).to(values.dtype)
-        return right[:, None].expand_as(values)
-    right = out["step_logits"].argmax(-1) == targets[:, None]  # (N, T)
-    right = right.to(values.dtype)
-    T = right.shape[1]
-    left = torch.arange(T, 0, -1, device=right.device)  # glimpses from here to the end
-    to_go = right.flip(1).cumsum(1).flip(1) / left  # (N, T) this glimpse included
-    # The choice made at step t is followed by the glimpses t+1, …, T; the last value is
-    # a guess of the outcome alone.
-    after = torch.cat([to_go[:, 1:], right[:, -1:]], dim=1)
-    first = to_go[:, :1] if values.shape[1] > T else to_go[:, :0]
-    return torch.cat([first, after], dim=1)
-
-
-def _leave_one_out(returns: Tensor, copies: int) -> Tensor:
-    """Average the returns of the other copies of the same image: (N, K) -> (N, K)."""
-    if copies < 2:
+def check_out(out: dict[str, Tensor], labels: Tensor | None) -> None:
+    """Raise unless `out` is of a batch, and labels fit it."""
+    names = ("logits", "step_logits", "values", "location_log_probs")
+    if not isinstance(out, dict) or not set(names) <= set(out):
+        raise TypeError(f"out lacks one of {names}; give what a model returns")
+    logits = out["step_logits"]
+    if logits.dim() != 3:
         raise ValueError(
-            f"baseline 'leave-one-out' compares the copies of an image, but there is "
-            f"{copies}; call the model with copies=2 or more"
+            f"step_logits have shape {tuple(logits.shape)}, but a loss needs a batch; "
+            "give the model images of shape (1, H, W) for a single one"
         )
-    grouped = returns.unflatten(0, (-1, copies))  # (B, M, K)
-    others = (grouped.sum(dim=1, keepdim=True) - grouped) / (copies - 1)
-    return others.flatten(0, 1)
+    N, T, A = logits.shape
+    if labels is None and "rewards" not in out:
+        raise ValueError("out has no rewards: give labels, to say what is right")
+    if labels is not None:
+        check_tensor("labels", labels, logits.device)
+        if labels.dim() == 2 and labels.shape == (N, T):
+            labels = torch.where(labels == -100, 0, labels).flatten()
+            N = N * T
+        check_labels(labels, A, N)
 
 
-def check_labels(labels: Tensor, logits: Tensor) -> None:
-    """Raise unless labels (B,) fit logits (B·M, A)."""
-    check_tensor("labels", labels)
-    if logits.dim() != 2:
-        raise ValueError(
-            f"logits have shape {tuple(logits.shape)}, but a loss needs a batch; give "
-            "the model images of shape (1, H, W) for a single one"
-        )
-    N, A = logits.shape
-    if labels.dtype != torch.int64 or labels.dim() != 1:
-        raise ValueError(
-            f"labels are {labels.dtype} of shape {tuple(labels.shape)}; give class "
-            "numbers as int64 of shape (B,)"
-        )
-    if labels.device != logits.device:
-        raise ValueError(
-            f"labels are on {labels.device}, the model is on {logits.device}; move "
-            "one of them with .to(device)"
-        )
-    if len(labels) == 0 or N % len(labels):
-        raise ValueError(
-            f"{len(labels)} labels do not fit {N} episodes; give one label per image "
-            "(each image's copies share it)"
-        )
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= A:
-        raise ValueError(
-            f"labels span [{low}, {high}], but the model has {A} classes: they must "
-            f"lie in [0, {A - 1}]"
-        )
-
-
-def _check_pair(name: str, one: Tensor, other_name: str, other: Tensor) -> None:
+def check_pair(name: str, one: Tensor, other_name: str, other: Tensor) -> None:
+    """Raise unless both are (N, K), floating, with at least one episode."""
     check_tensor(name, one)
     check_tensor(other_name, other)
-    if one.dim() != 2 or one.shape != other.shape:
+    if one.dim() != 2 or one.shape != other.shape or len(one) == 0:
         raise ValueError(
             f"{name} has shape {tuple(one.shape)} and {other_name} "
             f"{tuple(other.shape)}; both must be (N, K), episodes by choices"
         )
+    if not one.is_floating_point():
+        raise TypeError(f"{name} holds {one.dtype}; give floating-point numbers")

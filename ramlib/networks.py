@@ -2,6 +2,12 @@
 
 Every network takes one example or a batch: the leading sizes, written `...`, are those
 of its inputs. Convolutions and the LSTM and GRU cells know one leading size at most.
+
+A *head* reads the hidden state and chooses: where to look, what to do. It is a network
+and a distribution, with three methods that the loop over glimpses relies on: `draw`
+gives the noise of many choices beforehand, `sample` turns noise into a choice that is
+cut from the graph (zeros into the likeliest one), and `log_prob` gives the
+log-probability of a choice, through which REINFORCE reaches the network.
 """
 
 from __future__ import annotations
@@ -11,7 +17,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ramlib.sensor import check_count
+from ramlib.checks import Count, Natural, Positive, Share, check
 
 __all__ = [
     "ActionNetwork",
@@ -24,26 +30,12 @@ __all__ = [
 State = Tensor | tuple[Tensor, Tensor]
 
 
-def check_std(std: float | Tensor) -> None:
-    """Raise unless `std` is positive: a number, or a tensor."""
-    if isinstance(std, Tensor):
-        if std.device.type != "cpu":  # a device is not waited for
-            return
-        good = bool((std.isfinite() & (std > 0)).all())
-    else:
-        good = isinstance(std, int | float) and math.isfinite(std) and std > 0
-    if not good:
-        raise ValueError(
-            f"location_std is {std!r}; it must be a positive number, about 0.05 to 0.3"
-        )
-
-
 class GlimpseNetwork(nn.Module):
-    r"""Join what was seen with where it was seen: :math:`g_t = f_g(\rho_t, l_{t-1})`.
+    r"""Join what was seen with where: :math:`g_t = f_g(\rho(x_t, l_{t-1}), l_{t-1})`.
 
     .. math::
-        g_t = \mathrm{ReLU}(
-            W_g [\mathrm{ReLU}(W_\rho \rho_t), \mathrm{ReLU}(W_l l_{t-1})])
+        g_t = \mathrm{ReLU}(W_g [\mathrm{ReLU}(W_\rho \rho + b_\rho),
+            \mathrm{ReLU}(W_l l_{t-1} + b_l)] + b_g)
 
     Args:
         glimpse_size: g of the patch.
@@ -51,10 +43,6 @@ class GlimpseNetwork(nn.Module):
         glimpse_hidden_size: width of the "what" and of the "where" layer.
         hidden_size: D, the width of the result.
         encoder: "linear", or "conv" for two 3 × 3 convolutions before the "what" layer.
-
-    Raises:
-        TypeError: if a size is not a whole number.
-        ValueError: if a size is smaller than 1, or `encoder` is neither.
     """
 
     def __init__(
@@ -66,27 +54,20 @@ class GlimpseNetwork(nn.Module):
         encoder: str = "linear",
     ):
         super().__init__()
-        check_count("glimpse_size", glimpse_size)
-        check_count("num_planes", num_planes)
-        check_count("glimpse_hidden_size", glimpse_hidden_size)
-        check_count("hidden_size", hidden_size)
-        patch_size = num_planes * glimpse_size**2
-        if encoder == "linear":
-            self.what = nn.Linear(patch_size, glimpse_hidden_size)
-        elif encoder == "conv":
-            self.what = nn.Sequential(
-                nn.Unflatten(-1, (num_planes, glimpse_size, glimpse_size)),
-                nn.Conv2d(num_planes, 16, kernel_size=3, padding=1),
+        g, planes = glimpse_size, num_planes
+        self.patch_to_what = nn.Linear(planes * g**2, glimpse_hidden_size)
+        if encoder == "conv":
+            self.patch_to_what = nn.Sequential(
+                nn.Unflatten(-1, (planes, g, g)),
+                nn.Conv2d(planes, 16, kernel_size=3, padding=1),
                 nn.ReLU(),
                 nn.Conv2d(16, 16, kernel_size=3, padding=1),
                 nn.ReLU(),
                 nn.Flatten(-3),
-                nn.Linear(16 * glimpse_size**2, glimpse_hidden_size),
+                nn.Linear(16 * g**2, glimpse_hidden_size),
             )
-        else:
-            raise ValueError(f"encoder is {encoder!r}; choose 'linear' or 'conv'")
-        self.where = nn.Linear(2, glimpse_hidden_size)
-        self.combine = nn.Linear(2 * glimpse_hidden_size, hidden_size)
+        self.location_to_where = nn.Linear(2, glimpse_hidden_size)
+        self.both_to_feature = nn.Linear(2 * glimpse_hidden_size, hidden_size)
 
     def forward(self, patch: Tensor, location: Tensor) -> Tensor:
         """Encode one glimpse.
@@ -98,9 +79,9 @@ class GlimpseNetwork(nn.Module):
         Returns:
             (..., D), the glimpse feature.
         """
-        what = torch.relu(self.what(patch))
-        where = torch.relu(self.where(location))
-        return torch.relu(self.combine(torch.cat([what, where], dim=-1)))
+        what, where = self.patch_to_what(patch), self.location_to_where(location)
+        both = torch.cat([what, where], dim=-1).relu_()  # in place: it saves a copy
+        return self.both_to_feature(both).relu_()
 
 
 class CoreNetwork(nn.Module):
@@ -115,31 +96,29 @@ class CoreNetwork(nn.Module):
             times its usual random start plus a times the identity: it remembers better.
 
     Raises:
-        TypeError: if `hidden_size` is not a whole number.
-        ValueError: if `hidden_size` is smaller than 1, `identity_init` outside [0, 1],
-            or `core` unknown.
+        TypeError: if a value is of the wrong kind.
+        ValueError: if `identity_init` is out of range, or `core` unknown.
     """
 
     def __init__(
         self, hidden_size: int = 256, core: str = "rnn", identity_init: float = 0.0
     ):
         super().__init__()
-        check_count("hidden_size", hidden_size)
-        if not 0 <= identity_init <= 1:
-            raise ValueError(f"identity_init is {identity_init}; it must lie in [0, 1]")
-        self.core = core
+        check("hidden_size", hidden_size, Count)
+        check("identity_init", identity_init, Share)
+        self.hidden_size = hidden_size
         if core == "rnn":
+            self.cell = None
             self.hidden_to_hidden = nn.Linear(hidden_size, hidden_size)
-            self.glimpse_to_hidden = nn.Linear(hidden_size, hidden_size)
+            self.feature_to_hidden = nn.Linear(hidden_size, hidden_size)
             with torch.no_grad():
                 eye = torch.eye(hidden_size)
                 self.hidden_to_hidden.weight.lerp_(eye, identity_init)
-        elif core == "lstm":
-            self.cell = nn.LSTMCell(hidden_size, hidden_size)
-        elif core == "gru":
-            self.cell = nn.GRUCell(hidden_size, hidden_size)
+        elif core in ("lstm", "gru"):
+            kind = nn.LSTMCell if core == "lstm" else nn.GRUCell
+            self.cell = kind(hidden_size, hidden_size)
         else:
-            raise ValueError(f"core is {core!r}; choose 'rnn', 'lstm' or 'gru'")
+            raise ValueError(f"core is {core!r}; choose one of 'rnn', 'lstm', 'gru'")
 
     def forward(self, feature: Tensor, state: State | None = None) -> State:
         """Take one step.
@@ -151,13 +130,13 @@ class CoreNetwork(nn.Module):
         Returns:
             The new state: h (..., D), or for an LSTM the pair (h, c).
         """
-        if self.core != "rnn":
+        if self.cell is not None:
             return self.cell(feature, state)
         if state is None:  # W_h times zero is zero, so only its bias is left
             recurrent = self.hidden_to_hidden.bias
         else:
             recurrent = self.hidden_to_hidden(state)
-        return torch.relu(recurrent + self.glimpse_to_hidden(feature))
+        return (recurrent + self.feature_to_hidden(feature)).relu_()
 
     @staticmethod
     def hidden(state: State) -> Tensor:
@@ -172,17 +151,17 @@ class LocationNetwork(nn.Module):
         \mu_t = \tanh(W_l h_t + b_l), \qquad l_t \sim \mathcal{N}(\mu_t, \sigma^2 I)
 
     The sample is cut from the graph, so the only way a gradient reaches this network is
-    the log-probability of what it chose: REINFORCE.
+    the log-probability of what it chose: REINFORCE. σ is a buffer, `std`: it is saved
+    with the weights, a schedule may fill it, and no optimiser changes it.
 
     Args:
         hidden_size: D.
         location_std: σ, a standard deviation (not a variance), in location units.
         location_hidden_size: width of a ReLU layer before the mean; 0 for none.
-        learn_std: learn log σ, one for x and one for y, starting at `location_std`.
 
     Raises:
-        TypeError: if a size is not a whole number.
-        ValueError: if a size is too small, or `location_std` is not positive.
+        TypeError: if a value is of the wrong kind.
+        ValueError: if it is out of range.
     """
 
     def __init__(
@@ -190,29 +169,15 @@ class LocationNetwork(nn.Module):
         hidden_size: int = 256,
         location_std: float = 0.2,
         location_hidden_size: int = 0,
-        learn_std: bool = False,
     ):
         super().__init__()
-        check_count("hidden_size", hidden_size)
-        check_count("location_hidden_size", location_hidden_size, least=0)
-        check_std(location_std)
-        self.location_std = location_std
+        check("location_hidden_size", location_hidden_size, Natural)
+        std = check("location_std", location_std, Positive)
+        self.hidden_to_mean = nn.Linear(location_hidden_size or hidden_size, 2)
         if location_hidden_size:
-            self.mean = nn.Sequential(
-                nn.Linear(hidden_size, location_hidden_size),
-                nn.ReLU(),
-                nn.Linear(location_hidden_size, 2),
-            )
-        else:
-            self.mean = nn.Linear(hidden_size, 2)
-        self.log_std = None
-        if learn_std:
-            self.log_std = nn.Parameter(torch.full((2,), math.log(location_std)))
-
-    @property
-    def std(self) -> float | Tensor:
-        """σ: a number, or (2,) when it is learned."""
-        return self.location_std if self.log_std is None else self.log_std.exp()
+            first = nn.Linear(hidden_size, location_hidden_size)
+            self.hidden_to_mean = nn.Sequential(first, nn.ReLU(), self.hidden_to_mean)
+        self.register_buffer("std", torch.tensor(std))
 
     def forward(self, hidden: Tensor, noise: Tensor | None = None):
         """Choose a location.
@@ -225,39 +190,36 @@ class LocationNetwork(nn.Module):
             The location (..., 2), clamped to [-1, 1], and the log-probability (...) of
             the sample as it was before it was clamped.
         """
-        mean = self.policy_mean(hidden)
-        noise = torch.randn_like(mean) if noise is None else noise
-        sample = self.sample(mean, noise)
-        return sample.clamp(-1, 1), self.log_prob(sample, mean)
+        if noise is None:
+            noise = self.draw(hidden.shape[:-1]).to(hidden)
+        sample = self.sample(hidden, noise)
+        return sample.clamp(-1, 1), self.log_prob(hidden, sample)
 
-    def policy_mean(self, hidden: Tensor) -> Tensor:
+    def mean(self, hidden: Tensor) -> Tensor:
         """Give the mean of the policy: (..., D) -> (..., 2) in (-1, 1)."""
-        return torch.tanh(self.mean(hidden))
+        return torch.tanh(self.hidden_to_mean(hidden))
 
-    def sample(
-        self, mean: Tensor, noise: Tensor, std: float | Tensor | None = None
-    ) -> Tensor:
-        """Draw from the policy: (..., 2), cut from the graph and not clamped."""
-        std = self.std if std is None else std
-        return (mean + std * noise).detach()
+    def draw(self, shape, generator: torch.Generator | None = None, device=None):
+        """Draw the noise of choices: `(*shape, 2)`, standard normal."""
+        return torch.randn(*shape, 2, generator=generator, device=device)
 
-    def log_prob(
-        self, sample: Tensor, mean: Tensor, std: float | Tensor | None = None
-    ) -> Tensor:
+    @torch.no_grad()
+    def sample(self, hidden: Tensor, noise: Tensor) -> Tensor:
+        """Choose a place: (..., D) and (..., 2) -> (..., 2), not clamped."""
+        return self.mean(hidden) + self.std * noise
+
+    def log_prob(self, hidden: Tensor, sample: Tensor) -> Tensor:
         r"""Give log N(sample; mean, σ²), summed over x and y.
 
         Args:
+            hidden: (..., D), the state in which the place was chosen.
             sample: (..., 2), not clamped.
-            mean: (..., 2).
-            std: σ, a number or (2,); the policy's own when None.
 
         Returns:
             (...), a density: it may be positive.
         """
-        std = self.std if std is None else std
-        log_std = std.log() if isinstance(std, Tensor) else math.log(std)
-        z = (sample - mean) / std
-        log_density = -0.5 * z.square() - log_std - 0.5 * math.log(2 * math.pi)
+        z = (sample - self.mean(hidden)) / self.std
+        log_density = -0.5 * z.square() - self.std.log() - 0.5 * math.log(2 * math.pi)
         return log_density.sum(dim=-1)
 
 
@@ -270,55 +232,57 @@ class ValueNetwork(nn.Module):
 
     def __init__(self, hidden_size: int = 256):
         super().__init__()
-        check_count("hidden_size", hidden_size)
-        self.value = nn.Linear(hidden_size, 1)
+        self.hidden_to_value = nn.Linear(hidden_size, 1)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Guess: (..., D) -> (...)."""
-        return self.value(hidden).squeeze(-1)
+        return self.hidden_to_value(hidden).squeeze(-1)
 
 
 class ActionNetwork(nn.Module):
-    r"""Decide: the class probabilities, :math:`\mathrm{softmax}(W_a h_T + b_a)`.
+    r"""Decide: the probabilities of classes or actions, softmax of W_a h_T + b_a.
 
     Args:
         hidden_size: D.
-        num_actions: A, the number of classes.
+        num_actions: A, the number of classes or actions.
     """
 
     def __init__(self, hidden_size: int = 256, num_actions: int = 10):
         super().__init__()
-        check_count("hidden_size", hidden_size)
-        check_count("num_actions", num_actions)
-        self.logits = nn.Linear(hidden_size, num_actions)
+        self.hidden_to_logits = nn.Linear(hidden_size, num_actions)
 
-    def forward(
-        self, hidden: Tensor, uniform: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Sample a class.
+    def forward(self, hidden: Tensor, noise: Tensor | None = None):
+        """Sample an action.
 
         Args:
             hidden: (..., D).
-            uniform: (...) in [0, 1), the randomness of the choice; drawn when None.
+            noise: (..., A) as `draw` gives it; drawn when None.
 
         Returns:
             Logits (..., A), probabilities (..., A), the action (...) and its
             log-probability (...).
         """
         logits = self.logits(hidden)
-        if uniform is None:
-            uniform = torch.rand_like(logits[..., 0])
-        action = self.sample(logits, uniform)
-        return logits, logits.softmax(-1), action, self.log_prob(logits, action)
+        noise = self.draw(hidden.shape[:-1]).to(hidden) if noise is None else noise
+        action = self.sample(hidden, noise)
+        log_prob = self.log_prob(hidden, action)
+        return logits, logits.softmax(-1), action, log_prob
 
-    @staticmethod
-    def sample(logits: Tensor, uniform: Tensor) -> Tensor:
-        """Invert the cumulative distribution at `uniform`: the sampled class (...)."""
-        cumulative = logits.softmax(-1).cumsum(-1)  # (..., A)
-        # Rounding can leave the last sum under 1, so the last class takes the rest.
-        return (uniform[..., None] >= cumulative[..., :-1]).sum(-1)
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Give the logits: (..., D) -> (..., A)."""
+        return self.hidden_to_logits(hidden)
 
-    @staticmethod
-    def log_prob(logits: Tensor, action: Tensor) -> Tensor:
+    def draw(self, shape, generator: torch.Generator | None = None, device=None):
+        """Draw the noise of choices: `(*shape, A)`, of the Gumbel distribution."""
+        wide = torch.empty(*shape, self.hidden_to_logits.out_features, device=device)
+        return -wide.exponential_(generator=generator).log()
+
+    @torch.no_grad()
+    def sample(self, hidden: Tensor, noise: Tensor) -> Tensor:
+        """Choose: the largest of logit + Gumbel noise is a sample of the softmax."""
+        return (self.logits(hidden) + noise).argmax(-1)
+
+    def log_prob(self, hidden: Tensor, action: Tensor) -> Tensor:
         """Give the log-probability (...) of each action (...)."""
-        return logits.log_softmax(-1).gather(-1, action[..., None]).squeeze(-1)
+        log_probs = self.logits(hidden).log_softmax(-1)
+        return log_probs.gather(-1, action[..., None]).squeeze(-1)

@@ -1,26 +1,22 @@
-"""The files of a run: its folder, its checkpoints, and what it ran on."""
+"""The folder of a run: its files, its lock, and what it ran on."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from filelock import FileLock, Timeout
 
-from ramlib.model import read_json, write_json
+from ramlib.files import CONFIG, PART, read_json, write, write_json
 
-__all__ = ["RunFolder", "environment", "read_checkpoint", "write_checkpoint"]
+__all__ = ["LAST", "RunFolder", "environment", "read_metrics"]
 
-LAST, BEST = "last.safetensors", "best.safetensors"
-CONFIG, METRICS = "config.json", "metrics.jsonl"
-PART = ".part"  # ends the name of a file that is being written
+LAST, METRICS, LOCK = "last.safetensors", "metrics.jsonl", ".lock"
 
 
 def environment(device: torch.device | str = "cpu") -> dict:
@@ -34,85 +30,121 @@ def environment(device: torch.device | str = "cpu") -> dict:
         "cpu_cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "gpu": gpu,
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
-def _commit() -> str | None:
-    """Give the commit of the checkout that ramlib runs from, if it is one."""
-    here = Path(__file__).resolve().parent
-    git = ["git", "-C", str(here)]
+def commit() -> str | None:
+    """Give the commit of the checkout that ramlib runs from; None if it is in none."""
+    package = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(package), *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+
     try:
-        commit, changed = (
-            subprocess.run(git + args, capture_output=True, text=True, timeout=10)
-            for args in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."])
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        # Installed inside another repository, it is not that one's code.
+        git("ls-files", "--error-unmatch", "__init__.py")
+        changed = "+changes" if git("status", "--porcelain", "--", ".") else ""
+        return git("rev-parse", "HEAD") + changed
+    except (OSError, subprocess.SubprocessError):
         return None
-    if commit.returncode:
-        return None
-    return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
 
 
 class RunFolder:
-    """The folder of a run: refuses to overwrite, and to resume something else.
+    """The folder of a run, locked while it is in use: ``with RunFolder(…) as run``.
+
+    It refuses to overwrite a run, to resume another one, and to be used twice at once.
+    Nothing is left behind of a run that fails before `begin`.
 
     Args:
         path: of the folder; made when missing.
-        stated: the configs of the run, as JSON values: a dictionary per part.
-        environment: what it runs on; kept from the start when a run is resumed.
-        resume: the folder may hold a run of the same configs.
+        stated: what the run is made of, as JSON values: a dictionary for each part.
+        resume: the folder may hold a run of the same.
 
     Raises:
         FileExistsError: if the folder holds something and `resume` is False.
-        ValueError: if it cannot be written, or holds a run of other configs.
+        ValueError: if it holds a run of something else, or another process uses it.
+        OSError: if it cannot be written.
     """
 
-    FREE = ("device", "threads")  # where a run goes on may differ
+    FREE = ("device", "threads", "checkpoint_every")  # may differ when resumed
 
-    def __init__(self, path: Path, stated: dict, environment: dict, resume: bool):
-        self.path = path
-        self.environment = environment
-        if self.has(CONFIG):
-            if not resume:
-                raise FileExistsError(
-                    f"{path} already holds a run; resume it, or choose another folder"
-                )
-            found = read_json(path / CONFIG)
-            self._compare(found, stated)
-            self.environment = found.get("environment", environment)
-            return
-        if path.is_dir() and any(p.suffix != PART for p in path.iterdir()):
-            raise FileExistsError(
-                f"{path} holds other files; choose an empty or a new folder"
-            )
+    def __init__(self, path: Path, stated: dict, resume: bool):
+        self.path, self.stated, self.environment = path, stated, None
+        self.lock = FileLock(path / LOCK, timeout=0)
+        self.resume = resume
+        self.made = [p for p in (path, *path.parents) if not p.exists()]
+
+    def __enter__(self) -> RunFolder:
+        """Take the lock, and look at what is there."""
         try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.lock.acquire()
+        except Timeout as error:
             raise ValueError(
-                f"the run folder {path} cannot be written: {error}"
+                f"{self.path} is in use by another process; choose another folder"
             ) from error
-        contents = stated | {"environment": environment}
-        replace_atomically(path / CONFIG, lambda part: write_json(part, contents))
+        except OSError as error:
+            raise OSError(f"{self.path} cannot be written: {error}") from error
+        try:
+            self._look()
+        except Exception:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error) -> None:
+        """Give the lock back; of a run that never began, leave nothing."""
+        self.lock.release()
+        if not self.has(CONFIG):
+            (self.path / LOCK).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # others may have put something there
+                for folder in self.made:
+                    folder.rmdir()
+
+    def _look(self) -> None:
+        if not self.has(LAST):
+            # A run that never came to a checkpoint has nothing to lose.
+            names = {path.name for path in self.path.iterdir() if path.suffix != PART}
+            if names - {LOCK, CONFIG, METRICS}:
+                raise FileExistsError(
+                    f"{self.path} holds other files; choose an empty or a new folder"
+                )
+            (self.path / METRICS).unlink(missing_ok=True)
+            return
+        if not self.resume:
+            raise FileExistsError(
+                f"{self.path} already holds a run; resume it (--resume), or choose "
+                "another folder"
+            )
+        found = read_json(self.path / CONFIG)
+        self.environment = found.get("environment")
+        changed = []
+        for part, now in self.stated.items():
+            before = found.get(part) or {}
+            for name in sorted(set(before) | set(now)):
+                old, new = before.get(name), now.get(name)
+                longer = name == "epochs" and old and new and new > old  # it may go on
+                if old != new and not longer and name not in self.FREE:
+                    changed.append(f"{name} was {old!r} and is now {new!r}")
+        if changed:
+            raise ValueError(
+                f"{self.path} holds another run: {'; '.join(changed)}. Resume it as it "
+                "was begun, or choose another folder"
+            )
+
+    def begin(self, environment: dict) -> None:
+        """Write config.json; what the run began on stays, when it is resumed."""
+        self.environment = self.environment or environment
+        stated = {**self.stated, "environment": self.environment}
+        write_json(self.path / CONFIG, stated)
 
     def has(self, name: str) -> bool:
         """Say whether the folder holds a file."""
         return (self.path / name).is_file()
-
-    def _compare(self, found: dict, stated: dict) -> None:
-        if not isinstance(found, dict) or not set(stated) <= set(found):
-            raise ValueError(f"{self.path / CONFIG} is not the config of a run")
-        changed = [
-            f"{name} was {found[part].get(name)!r} and is now {values.get(name)!r}"
-            for part, values in stated.items()
-            for name in sorted(set(values) | set(found[part]))
-            if name not in self.FREE and values.get(name) != found[part].get(name)
-        ]
-        if changed:
-            raise ValueError(
-                f"{self.path} holds a run of another config: {'; '.join(changed)}. "
-                "Resume with the same, or choose another folder"
-            )
 
     def append_metrics(self, line: dict) -> None:
         """Add a line to metrics.jsonl."""
@@ -121,58 +153,31 @@ class RunFolder:
             file.write(json.dumps(line) + "\n")
 
     def drop_metrics_after(self, step: int) -> None:
-        """Forget lines younger than the checkpoint, and one cut off while written."""
-        if not self.has(METRICS):
-            return
-        kept = []
-        for text in (self.path / METRICS).read_text(encoding="utf-8").splitlines():
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError:
-                break
-            if line["step"] <= step:
-                kept.append(text + "\n")
-        replace_atomically(
-            self.path / METRICS, lambda part: part.write_text("".join(kept))
-        )
+        """Forget the lines that are younger than the checkpoint."""
+        if self.has(METRICS):
+            kept = "".join(
+                json.dumps(line) + "\n" for line in read_metrics(self.path, step)
+            )
+            write(self.path / METRICS, kept.encode())
 
 
-def write_checkpoint(path: Path, tensors: dict[str, Tensor], progress: dict) -> None:
-    """Write tensors and JSON values as safetensors, in one atomic replace.
+def read_metrics(folder: Path, until: float = float("inf")) -> list[dict]:
+    """Read metrics.jsonl: its lines up to a step, and to one cut off in writing.
 
     Raises:
-        ValueError: if the file cannot be written.
+        ValueError: if a line is whole and yet no line of metrics; it names it.
     """
-    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    metadata = {"progress": json.dumps(progress)}
-    replace_atomically(path, lambda part: save_file(tensors, part, metadata))
-
-
-def replace_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside `path`, then replace it: readers see the old file or the new."""
-    part = path.with_name(path.name + PART)
-    try:
-        write(part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path} cannot be written: {error}") from error
-
-
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """Read what `write_checkpoint` wrote.
-
-    Raises:
-        ValueError: if the file is damaged or of another kind.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            progress = json.loads((file.metadata() or {})["progress"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{path} is no checkpoint of ramlib, or it is damaged ({error}); remove it "
-            "to begin the run again"
-        ) from error
-    return tensors, progress
+    path, lines = folder / METRICS, []
+    texts = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    for number, text in enumerate(texts, start=1):
+        if not text.endswith(b"\n"):
+            break
+        try:
+            line = json.loads(text)
+            if line["step"] <= until:
+                lines.append(line)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{path}, line {number}, is no line of metrics; remove it"
+            ) from error
+    return lines

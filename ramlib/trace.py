@@ -30,6 +30,7 @@ class Trace:
         probs: (B, T, A), the class probabilities the action network would give if the
             episode ended after that glimpse.
         values: (B, T), the value network's guess of the reward.
+        classes: A names of the classes; None where they are called 0 to A - 1.
     """
 
     images: Tensor
@@ -41,6 +42,7 @@ class Trace:
     hidden: Tensor
     probs: Tensor
     values: Tensor
+    classes: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         """B, the number of episodes."""
@@ -77,8 +79,12 @@ class Trace:
         return self._map(Tensor.cpu)
 
     def _map(self, function) -> Trace:
-        tensors = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return Trace(**{k: v if v is None else function(v) for k, v in tensors.items()})
+        changed = {
+            field.name: function(value)
+            for field in dataclasses.fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        return dataclasses.replace(self, **changed)
 
     def __repr__(self) -> str:
         """Say what it holds in one line."""
@@ -87,9 +93,3 @@ class Trace:
             f"Trace of {len(self)} episodes of {self.num_glimpses} glimpses "
             f"at {height} × {width}"
         )
-
-    def _repr_html_(self) -> str:
-        """Show the glimpse player in a notebook."""
-        from ramlib import player  # a Trace needs the player only to be seen
-
-        return player.render(self)

@@ -11,195 +11,111 @@ import pytest
 
 import ramlib
 
+# From the ground up: an import goes down, never up or sideways.
+FLOORS = """
+checks rollout trace worlds
+files losses networks sensor
+data figures runs worlds.still
+model player
+evaluation explore worlds.catch
+tasks training __init__
+experiments
+cli
+__main__
+"""
+FLOOR = {m: n for n, line in enumerate(FLOORS.splitlines()) for m in line.split()}
+PICTURES = {"checks", "figures", "player", "sensor", "trace"}
+
 PACKAGE = Path(ramlib.__file__).parent
-
-# An import goes down, never up or sideways. The package's own __init__ is the roof.
-FLOORS = {
-    "sensor": 1,
-    "data": 1,
-    "trace": 1,
-    "networks": 2,
-    "model": 3,
-    "losses": 4,
-    "evaluation": 4,
-    "runs": 4,
-    "figures": 4,  # under the player, which takes its colours from here
-    "training": 5,
-    "player": 5,
-    "explore": 6,
-    "bench": 6,
-    "cli": 7,
-    "__main__": 8,
-    "__init__": 8,
+FILES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+    for path in sorted(PACKAGE.rglob("*.py"))
 }
-# A trace shows itself; it asks for the player only then, inside a method.
-EXCEPTIONS = {("trace", "player")}
-
-FILES = sorted(PACKAGE.rglob("*.py"))
-each_file = pytest.mark.parametrize(
-    "path", FILES, ids=[path.relative_to(PACKAGE).as_posix() for path in FILES]
-)
+TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in FILES.items()}
+each_file = pytest.mark.parametrize("name", TREES)
 
 
-def module_of(path):
-    """The module on some floor that a file belongs to: a package is one of them."""
-    return Path(path.relative_to(PACKAGE).parts[0]).stem
+def module_of(name):
+    """The module on some floor that "ramlib.name" is, or is a part of."""
+    parts = name.removesuffix(".__init__").split(".")
+    whole = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    return next((m for m in whole if m in FLOOR), "__init__")
 
 
-MODULES = {module_of(path) for path in FILES}
-
-
-def imports(tree):
-    """Every (dotted module, line) that a file imports, at its head or in a function."""
-    for node in ast.walk(tree):
+def imports(name):
+    """Every (module, name or None) that a file imports, at its head or within."""
+    for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node.lineno
+            yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            for alias in node.names:
-                yield f"{base}.{alias.name}", node.lineno
-
-
-def imported_floors(path):
-    """The modules of ramlib that a file imports: (name, line)."""
-    for name, line in imports(ast.parse(path.read_text(encoding="utf-8"))):
-        parts = name.split(".")
-        assert parts[0], f"{path.name}:{line}: write {name!r} from ramlib on"
-        if parts[0] == "ramlib" and len(parts) > 1:
-            # `from ramlib import Name` takes it from the roof, unless it is a module
-            yield (
-                (parts[1] if parts[1] in MODULES | FLOORS.keys() else "__init__"),
-                line,
-            )
-
-
-def test_every_module_stands_on_a_floor():
-    without = MODULES - FLOORS.keys()
-    assert not without, f"give {without} a floor in this test"
+            assert node.level == 0, "write it from ramlib on"
+            yield from ((node.module, alias.name) for alias in node.names)
 
 
 @each_file
-def test_an_import_goes_down(path):
-    own = module_of(path)
-    for other, line in imported_floors(path):
-        if other == own and path.name != f"{own}.py":
-            continue  # within one package
-        if (own, other) in EXCEPTIONS:
+def test_an_import_goes_down(name):
+    own = module_of(name)
+    assert own != "__init__" or name == "__init__", "give it a floor in this test"
+    for module, x in imports(name):
+        other = module_of(f"{module}.{x}".removeprefix("ramlib."))
+        if module.split(".")[0] == "ramlib" and (other != own or name == own):
+            assert FLOOR[other] < FLOOR[own], f"{name} imports {other}"
+            # pictures see a trace, and know no model
+            assert own not in ("figures", "player") or other in PICTURES, other
+
+
+@each_file
+def test_no_private_name_crosses_a_module(name):
+    modules = {}
+    for module, x in imports(name):
+        whole = f"{module}.{x}".removeprefix("ramlib.")
+        if module.split(".")[0] != "ramlib" or module_of(whole) == module_of(name):
             continue
-        say = f"{path.name}:{line}: {own} imports {other}, which is not below it"
-        assert FLOORS[other] < FLOORS[own], say
-
-
-@pytest.mark.parametrize("own", ["figures", "player"])
-def test_pictures_see_a_trace_and_know_no_model(own):
-    for path in (path for path in FILES if module_of(path) == own):
-        known = {other for other, _ in imported_floors(path)}
-        assert known <= {"sensor", "trace", "figures", own}, path.name
-
-
-def test_the_player_is_imported_by_a_trace_inside_a_method_only():
-    tree = ast.parse((PACKAGE / "trace.py").read_text(encoding="utf-8"))
-    at_the_head = [name for node in tree.body for name, _ in imports_of_one(node)]
-    assert not any("player" in name for name in at_the_head)
-
-
-def imports_of_one(node):
-    is_import = isinstance(node, ast.Import | ast.ImportFrom)
-    return imports(ast.Module([node], [])) if is_import else []
+        if {whole, f"{whole}.__init__"} & TREES.keys():
+            modules[x] = importlib.import_module(f"ramlib.{whole}").__all__
+        else:
+            public = [*importlib.import_module(module).__all__, "__version__"]
+            assert x in public, f"{x} is not in {module}.__all__"
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            public = modules.get(node.value.id, [node.attr])
+            assert node.attr in public, f"{node.value.id}.{node.attr}"
 
 
 @each_file
-def test_nothing_is_pickled(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    modules = {name.split(".")[0] for name, _ in imports(tree)}
-    assert not modules & {
-        "pickle",
-        "cPickle",
-        "dill",
-        "cloudpickle",
-        "joblib",
-        "shelve",
-    }
-    for node in ast.walk(tree):
+def test_nothing_is_pickled(name):
+    loaded = {module.split(".")[0] for module, _ in imports(name)}
+    assert not loaded & {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+    for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Attribute) and node.attr in {"save", "load"}:
-            called_on = ast.unparse(node.value)
-            assert called_on not in {"torch", "np", "numpy"}, f"line {node.lineno}"
+            assert ast.unparse(node.value) not in {"torch", "np", "numpy"}, node.lineno
         if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
-            assert ast.unparse(node.value) == "False", f"line {node.value.lineno}"
+            assert ast.unparse(node.value) == "False", node.value.lineno
 
 
-@each_file
-def test_every_public_name_has_a_docstring(path):
-    name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
-    if name.endswith("__main__"):
-        return
-    module = importlib.import_module(name.removesuffix(".__init__"))
+@pytest.mark.parametrize("name", sorted(TREES.keys() - {"__main__"}))
+def test_every_public_name_has_a_docstring(name):
+    module = importlib.import_module(f"ramlib.{name}".removesuffix(".__init__"))
     assert module.__doc__
     for public in getattr(module, "__all__", []):
         value = getattr(module, public)
-        if not (inspect.isclass(value) or inspect.isfunction(value)):
-            continue  # a constant is explained beside it
-        assert (value.__doc__ or "").strip(), public
-        generated = f"{value.__name__}("  # what dataclass and NamedTuple would write
-        assert not value.__doc__.startswith(generated), public
-        if inspect.isclass(value):
-            for method_name, method in vars(value).items():
-                if inspect.isfunction(method) and not method_name.startswith("_"):
-                    assert method.__doc__, f"{public}.{method_name}"
+        if inspect.isclass(value) or inspect.isfunction(value):
+            # not what dataclass and NamedTuple would write
+            assert not (value.__doc__ or f"{public}(").startswith(f"{public}("), public
+        for method in vars(value).values() if inspect.isclass(value) else ():
+            if inspect.isfunction(method) and not method.__name__.startswith("_"):
+                assert method.__doc__, f"{public}.{method.__name__}"
 
 
-def test_the_package_offers_what_it_promises():
+def test_importing_ramlib_loads_nothing_heavy_and_opens_no_network():
     assert sorted(ramlib.__all__) == ramlib.__all__
-    for name in ramlib.__all__:
-        assert hasattr(ramlib, name)
-    promised = {
-        "RAMConfig",
-        "RecurrentAttentionModel",
-        "GlimpseSensor",
-        "GlimpseNetwork",
-        "CoreNetwork",
-        "LocationNetwork",
-        "ValueNetwork",
-        "ActionNetwork",
-        "hybrid_loss",
-        "reinforce_loss",
-        "baseline_loss",
-    }
-    assert promised <= set(ramlib.__all__)
-
-
-@pytest.fixture(scope="module")
-def loaded():
-    """The modules that `import ramlib` loads, beyond those that torch does."""
-    code = (
-        "import sys, torch, safetensors.torch; before = set(sys.modules); "
-        "import ramlib; print(*sorted(set(sys.modules) - before))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=PACKAGE.parent,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return set(done.stdout.split())
-
-
-def test_importing_ramlib_loads_nothing_heavy(loaded):
-    heavy = {"ipywidgets", "IPython", "matplotlib", "sklearn", "torchvision", "scipy"}
-    heavy |= {"pandas", "PIL", "tyro", "tensorboard"}
-    assert not heavy & {name.split(".")[0] for name in loaded}
-
-
-def test_importing_ramlib_opens_no_network_module(loaded):
-    assert {"ramlib.model", "ramlib.losses"} <= loaded
-    network = {"urllib.request", "http.client", "socket", "ssl", "requests", "ftplib"}
-    assert not network & loaded
-    for name in loaded:
-        if name.startswith("ramlib"):
-            module = sys.modules[name]
-            tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
-            named = {imported for imported, _ in imports(tree)}
-            assert not any(entry.startswith(tuple(network)) for entry in named), name
+    code = "import sys, torch, safetensors.torch; before = set(sys.modules); "
+    code += "from ramlib import *; print(*set(sys.modules) - before)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    assert {"ramlib.model", "ramlib.losses"} <= loaded, done.stderr
+    heavy = "IPython PIL ipywidgets matplotlib pandas scipy sklearn tensorboard "
+    heavy += "torchvision tyro tqdm requests urllib3 ssl socket ftplib http"
+    assert not set(heavy.split()) & {name.split(".")[0] for name in loaded}
+    assert "urllib.request" not in loaded

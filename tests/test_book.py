@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import html
+import importlib.util
 import json
 import re
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import address as address_tool
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from course import ROOT, address, book_address, colab_address, notebooks, pages
 
@@ -130,8 +135,7 @@ def test_versions_are_equal():
 
 
 def test_workflows_call_make_targets_only():
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    targets = make_targets()
     for path in (ROOT / ".github/workflows").glob("*.yml"):
         jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
         for job in jobs.values():
@@ -139,6 +143,103 @@ def test_workflows_call_make_targets_only():
                 if "run" in step:
                     program, target = step["run"].split()
                     assert program == "make" and target in targets, step
+
+
+# --- what the pages say -----------------------------------------------------------
+
+PAGES_WITH_CODE = ("README.md", "CONTRIBUTING.md", "book/index.md", "book/api.md")
+
+
+def blocks(language: str, *names: str) -> list[str]:
+    """The blocks of code on some Markdown pages."""
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in names]
+    found = re.compile(rf"^```{language}\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+    return [block for text in texts for block in found.findall(text)]
+
+
+@pytest.mark.parametrize("name", ["README.md", "book/index.md", "book/api.md"])
+def test_the_code_on_the_pages_runs(name, tmp_path, monkeypatch):
+    for folder in ("FOLDER", "pictures"):
+        for kind, level in {"dark": 0, "bright": 200}.items():
+            (tmp_path / folder / kind).mkdir(parents=True)
+            for number in range(25):
+                pixels = np.full((40, 56, 3), level + number, np.uint8)
+                Image.fromarray(pixels).save(tmp_path / folder / kind / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    found = blocks("python", name)
+    assert found
+    for block in found:
+        exec(compile(block, name, "exec"), {})
+
+
+def test_the_commands_on_the_pages_are_understood():
+    from ramlib import cli
+
+    lines = "".join(blocks("sh", *PAGES_WITH_CODE)).replace("\\\n", "").splitlines()
+    lines = [line for line in lines if line.startswith("ramlib ")]
+    assert len(lines) > 5
+    for line in lines:
+        cli.parse(shlex.split(line, comments=True)[1:])  # or it exits
+
+
+def make_targets() -> set[str]:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+
+
+def test_the_pages_name_make_targets_only():
+    for name in PAGES_WITH_CODE:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, flags=re.MULTILINE))
+        assert named <= make_targets(), name
+
+
+def test_every_command_is_on_the_page_of_the_api(capsys):
+    from ramlib import cli
+
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    names = re.search(r"\{(.+?)\}", capsys.readouterr().out).group(1).split(",")
+    api = (ROOT / "book/api.md").read_text(encoding="utf-8")
+    assert names == re.findall(r"^\| `ramlib (\w+)[^`-]*`", api, flags=re.MULTILINE)
+
+
+def test_the_modules_on_the_page_of_the_api_stand_on_each_other():
+    """Every module is there, and imports only from those above it."""
+    api = (ROOT / "book/api.md").read_text(encoding="utf-8")
+    order = re.findall(r"automodule:: (\S+)", api)
+    files = [*(ROOT / "ramlib").glob("*.py"), *(ROOT / "ramlib/worlds").glob("*.py")]
+    files = [path for path in files if not path.stem.startswith("__")]
+    there = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files}
+    assert set(order) == there | {"ramlib.player"}
+    for number, name in enumerate(order):
+        source = Path(importlib.util.find_spec(name).origin).read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("ramlib"):
+                inside = {f"{node.module}.{alias.name}" for alias in node.names}
+                used = inside & set(order) or {node.module}
+                used = {one for one in used if not one.startswith(name)}
+                assert used <= {"ramlib", *order[:number]}, f"{name} imports {used}"
+
+
+def test_errors_are_rounded_once(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book/_ext")
+    from where_to_look import percent
+
+    assert percent([1.46, 1.39, 1.11]) == "1.32 ± 0.19"  # a std of 0.1852
+    assert percent([0.67, 0.65, 0.64]) == "0.65 ± 0.02"  # 0.0153
+    assert percent([1.425]) == "1.43"
+
+
+def test_the_headline_is_that_of_the_record(book_html):
+    path = ROOT / "ramlib/pretrained/mnist-6x8x8/metrics.json"
+    errors = json.loads(path.read_text())["test"]["mean"]["errors"]
+    said = f"{np.mean(errors):.2f} ± {np.std(errors, ddof=1):.2f}"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"leave {said} % of MNIST's test digits wrong" in readme
+    for name in ("index", "results"):
+        page = (book_html / f"book/{name}.html").read_text(encoding="utf-8")
+        assert said in page.replace("\u00a0", " ")
 
 
 # --- the built pages --------------------------------------------------------------

@@ -39,7 +39,7 @@ def test_a_failing_cell_leaves_the_file_as_it_was(tmp_path, capsys):
     path = tmp_path / "02_small.ipynb"
     nbformat.write(notebook("1 / 0"), path)
     before = path.read_bytes()
-    assert execute.main([str(path)]) == 1
+    assert execute.main(["--bundled", str(path)]) == 1
     assert "ZeroDivisionError" in capsys.readouterr().out
     assert path.read_bytes() == before
 
@@ -83,7 +83,7 @@ def test_the_landing_page_shows_the_shipped_model():
 
 
 def test_the_landing_page_has_the_player_of_today():
-    empty = page.widget("glimpses", "x", data={}, picture=b"", alt="", caption="")
-    version = re.search(r"data-ramlib='[\w-]+'", empty).group()
+    empty = page.widget("glimpses", {"name": "x"}, picture=b"", alt="", caption="")
+    version = re.search(r'data-ramlib="[\w-]+"', empty).group()
     recorded = landing.PAGE.read_text(encoding="utf-8")
     assert version in recorded, "record it again: make landing"

@@ -6,8 +6,8 @@
 - The badge of a chapter's first cell is a local picture on the page, and the solutions
   that fold away are called so.
 - Figures come from the records of the shipped models, ``metrics.json``, and are never
-  typed: a page says ``{{ shipped["NAME"].test.mean.mean }}``, or ``{{ results }}`` for
-  the table of them all.
+  typed: a page says ``{{ shipped["NAME"].errors.mean }}`` for the test error of a
+  protocol, or ``{{ results }}`` for the table of them all.
 - Thebe (live cells, which Jupyter Book always loads) is left out: it declares its
   constants twice on every page, and could only fetch its script from elsewhere.
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import shutil
+import statistics
 from pathlib import Path
 
 from sphinx.errors import ExtensionError
@@ -48,45 +49,53 @@ def copy_mathjax(app) -> None:
 
 
 def records() -> dict[str, dict]:
-    """The record of every shipped model, with its configuration as ``config``."""
+    """Read the record of every shipped model.
+
+    Its configuration is added as ``config``, and the test error of every protocol over
+    the seeds, as text, as ``errors``.
+    """
     found = {}
     for path in sorted((ROOT / "ramlib/pretrained").glob("*/metrics.json")):
         config = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
+        errors = {name: percent(one["errors"]) for name, one in record["test"].items()}
         found[path.parent.name] = {
-            **json.loads(path.read_text(encoding="utf-8")),
-            "config": config,
+            **record,
+            "config": config["model"],
+            "errors": errors,
         }
     return found
 
 
-def percent(result: dict) -> str:
-    """A test error over seeds, as the table shows it."""
-    spread = result.get("std")
-    return f"{result['mean']:.2f}" + (f" ± {spread:.2f}" if spread is not None else "")
+def percent(errors: list[float]) -> str:
+    """Say test errors over seeds: mean ± standard deviation, each rounded once."""
+    text = f"{statistics.mean(errors):.2f}"
+    return text + (f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else "")
 
 
 def duration(runs: list[dict]) -> str:
-    """How long the quickest seed took, and on what: others waited for other work."""
-    minutes = min(run["seconds"] for run in runs) / 60
-    machine = runs[0]["environment"]
+    """Say how long the quickest seed took, and on what."""
+    quickest = min(runs, key=lambda run: run["seconds"])
+    machine, minutes = quickest["environment"], quickest["seconds"] / 60
     threads = machine["threads"]
     where = machine["gpu"] or f"{threads} CPU thread{'s' * (threads > 1)}"
     return f"{minutes:.0f} min, {where}"
 
 
 def results_table(shipped: dict[str, dict]) -> str:
-    """Every shipped model's test errors, each by its own protocol, as Markdown."""
+    """Give every shipped model's test errors, by every protocol, as Markdown."""
     lines = [
         "| model | looks | mean policy | sampled | average | seeds | quickest seed |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, record in shipped.items():
-        config, test = record["config"], record["test"]
+        config, errors, runs = record["config"], record["errors"], record["runs"]
         size = config["glimpse_size"]
         looks = f"{config['num_glimpses']} at {size}×{size}, S = {config['num_scales']}"
-        errors = [percent(test[one]) for one in ("mean", "sampled", "average")]
-        cells = [f"`{name}`", looks, *errors, str(len(record["seeds"]))]
-        lines.append(f"| {' | '.join(cells)} | {duration(record['runs'])} |")
+        cells = [f"`{name}`", looks]
+        for protocol in ("mean", "sampled", "average"):
+            cells.append(errors[protocol].replace(" ", "\u00a0"))  # one line
+        lines.append(f"| {' | '.join([*cells, str(len(runs)), duration(runs)])} |")
     return "\n".join(lines)
 
 

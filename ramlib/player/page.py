@@ -16,166 +16,127 @@ import io
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from importlib import resources
 
-import numpy as np
+import matplotlib.pyplot as plt
 import torch
-from PIL import Image, ImageColor
+from PIL import Image
+from torch import Tensor
 
-QUOTED = re.compile("(" + "|".join(rf"{q}(?:\\.|[^{q}\\])*{q}" for q in "\"'`") + ")")
+from ramlib import figures
+from ramlib.checks import check
 
 # Which of the shared styles and scripts each kind of widget needs.
 PARTS = {"glimpses": ("stage", "time"), "retina": ("stage",), "samples": ("time",)}
 
+# Comments that have lines of their own, and what stands before a line.
+NEEDLESS = re.compile(r"^(?:\s+|//.*|/\*[\s\S]*?\*/)+", re.MULTILINE)
+
 
 @functools.cache
 def asset(name: str) -> str:
-    """Read a style or script of this package, without comments and needless spaces.
-
-    The files beside this one keep to what makes that safe: comments stand on lines of
-    their own, and no quotation mark stands in a regular expression, no template in
-    another.
-    """
+    """Read a style or script of this package, without comments and needless spaces."""
     text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-    text = re.sub(r"^\s*/\*.*?\*/\s*$", "", text, flags=re.MULTILINE | re.DOTALL)
-    lines = (line.strip() for line in text.splitlines())
-    text = "\n".join(line for line in lines if line and not line.startswith("//"))
-    if name.endswith(".css"):
-        text = re.sub(r"\s*([{};])\s*", r"\1", text)
-        return re.sub(r"([:,])\s+", r"\1", text)
-    parts = re.split(QUOTED, text)  # every second one is quoted, and stays
-    parts[::2] = [
-        re.sub(r" *([-{}()[\],;:?=<>+*&|!/]) *", r"\1", p) for p in parts[::2]
-    ]
-    return "".join(parts)
+    text = NEEDLESS.sub("", text)
+    return re.sub(r"\s*([{};:,])\s+", r"\1", text) if name.endswith("css") else text
 
 
 def widget(
-    kind: str,
-    name: str,
-    *,
-    data: dict,
-    images: str | None = None,
-    picture: bytes,
-    alt: str,
-    caption: str,
+    kind: str, data: dict, picture: bytes, alt: str, caption: str, images: str = ""
 ) -> str:
     """Put a widget together.
 
     Args:
         kind: of the widget: ``kind.js`` and ``kind.css`` make it, with its `PARTS`.
-        name: a word for this widget, the same in every run.
         data: what the script reads, of numbers, strings, lists and dictionaries.
-        images: the pixels that the script reads, as a data address.
         picture: the PNG that stands in where scripts do not run.
         alt: says in words what the picture shows.
         caption: the line of text below the picture.
+        images: the pixels that the script reads, as a data address.
 
     Returns:
         The HTML.
-
-    Raises:
-        TypeError: if the name is no string.
-        ValueError: if the name holds anything but letters, digits, - and _.
     """
-    check_name(name)
     files = ["base", *PARTS[kind], kind]
-    style = "\n".join(asset(f"{file}.css") for file in files)
-    script = "\n".join(asset(f"{file}.js") for file in files)
+    style = "".join(asset(f"{file}.css") for file in files)
+    script = "".join(asset(f"{file}.js") for file in files)
     # A script starts only the widgets that were made with it, so that an old output
     # and a new one can share a page.
     version = hashlib.sha256((style + script).encode()).hexdigest()[:8]
-    attributes = {
-        "class": f"ramlib ramlib-{kind}",
-        "data-ramlib": f"{kind}-{version}",
-        "data-name": name,
-        "data-value": json.dumps(data, ensure_ascii=False, separators=(",", ":")),
-    }
-    if images is not None:
-        attributes["data-images"] = images
-    script = script.replace("VERSION", version)
-    opening = " ".join(f"{key}={quote(value)}" for key, value in attributes.items())
+    name = data.pop("name")
+    value = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return (
-        f"<div {opening}>\n<style>{style}</style>\n"
+        f'<div class="ramlib ramlib-{kind}" data-ramlib="{kind}-{version}" '
+        f'data-name="{name}" data-images="{images}" '
+        f"data-value={quote(value)}>\n<style>{style}</style>\n"
         f'<figure class="ramlib-static"><img src="{png_address(picture)}" '
         f"alt={quote(alt)}><figcaption>{html.escape(caption)}</figcaption></figure>\n"
-        f"<script>(() => {{\n{script}\n}})();</script>\n</div>"
+        f"<script>(() => {{\n{script.replace('VERSION', version)}}})();</script>\n"
+        "</div>"
     )
 
 
 def quote(text: str) -> str:
     """Quote an attribute's value, in single quotes: JSON is full of double ones."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "'" + text.replace("'", "&#39;") + "'"
+    return "'" + html.escape(text, quote=False).replace("'", "&#39;") + "'"
 
 
-def display_html(text: str):
-    """Wrap HTML so that a notebook shows it as the value of a cell."""
-    from IPython.display import HTML  # only a notebook needs it
+def heading(name: object, title: object) -> dict:
+    """Check what every widget is called: a word, and a heading or None.
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # IPython guesses about HTML and iframes
-        return HTML(text)
-
-
-def check_name(name: object) -> None:
-    """Raise unless `name` is a plain word."""
-    if not isinstance(name, str):
-        raise TypeError(
-            f"name is a {type(name).__name__}; give a word such as 'glimpses'"
-        )
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+    Raises:
+        TypeError: if one is no text.
+        ValueError: if the name is no plain word.
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", text("name", name)):
         raise ValueError(
             f"name is {name!r}; use letters, digits, - and _, beginning with a letter"
         )
+    return {"name": name, "title": "" if title is None else text("title", title)}
 
 
-def check_text(what: str, value: object) -> None:
-    """Raise unless `value` is a string or None."""
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"{what} is a {type(value).__name__}; give a string or None")
+def text(name: str, value: object) -> str:
+    """Check a text; half of a surrogate pair, which nothing stores, becomes a "?"."""
+    return check(name, value, str).encode(errors="replace").decode()
 
 
-def to_bytes(images: torch.Tensor) -> np.ndarray:
-    """Bring pixels to whole numbers: a tensor in [0, 1] or uint8 -> a uint8 array.
+def draw(make: Callable[[], plt.Figure], dpi: float = 60) -> bytes:
+    """Draw a figure in the look of the course, whatever the program's, as a small PNG.
 
-    Raises:
-        ValueError: if a pixel is NaN or outside [0, 1].
+    Args:
+        make: makes the figure.
+        dpi: pixels per inch.
+
+    Returns:
+        The PNG, the same bytes every time: without a date or a version.
     """
+    drawn = io.BytesIO()
+    plain = ["default", {"text.parse_math": False}]  # two $ in a name: no formula
+    with warnings.catch_warnings(), plt.ioff(), plt.style.context(plain):
+        warnings.simplefilter("ignore")  # letters that the font lacks
+        figures.style()
+        figure = make()
+        figure.savefig(drawn, format="png", dpi=dpi)
+        plt.close(figure)
+    # The tree keeps the colour of a thin stroke, which a median of pixels would lose.
+    picture = Image.open(drawn).convert("RGB")
+    return png(picture.quantize(24, Image.Quantize.FASTOCTREE))
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Bring checked pixels, uint8 or float in [0, 1], to uint8 on the CPU."""
+    images = images.detach().cpu()
     if images.dtype == torch.uint8:
-        return images.numpy()
-    array = images.detach().double().numpy()  # numpy knows no bfloat16
-    if not (array.min() >= 0 and array.max() <= 1):  # written so that NaN fails too
-        raise ValueError(
-            "float images must lie in [0, 1]; divide by 255, or pass uint8"
-        )
-    return np.round(array * 255).astype(np.uint8)
+        return images
+    return (images.double() * 255).round().byte()
 
 
-def picture_of(pixels: np.ndarray) -> Image.Image:
-    """Make (C, H, W) uint8 with one or three channels a picture."""
-    return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
-
-
-def sprite(images: np.ndarray) -> str:
+def sprite(images: Tensor) -> str:
     """Stack (B, C, H, W) uint8 images top to bottom as the address of one PNG."""
-    C, W = images.shape[1], images.shape[3]
-    tall = images.transpose(1, 0, 2, 3).reshape(C, -1, W)  # (C, B·H, W)
-    return png_address(png(picture_of(tall)))
-
-
-def drawn_png(picture: Image.Image, photo: Image.Image, colors: Sequence[str]) -> bytes:
-    """Encode an RGB drawing in few colours: those of its strokes, and a photo's.
-
-    A palette chosen from the drawing as a whole would lose the colour of a thin stroke.
-    """
-    palette = photo.convert("RGB").quantize(12).getpalette()[: 3 * 12]
-    for color in ("white", *colors):
-        palette.extend(ImageColor.getrgb(color))
-    swatch = Image.new("P", (1, 1))
-    swatch.putpalette(palette)
-    return png(picture.quantize(palette=swatch, dither=Image.Dither.NONE))
+    B, C, H, W = images.shape
+    tall = images.movedim(1, -1).reshape((B * H, W, C) if C > 1 else (B * H, W))
+    return png_address(png(Image.fromarray(tall.numpy())))
 
 
 def png(picture: Image.Image) -> bytes:

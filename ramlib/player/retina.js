@@ -1,65 +1,54 @@
-start("retina", (root, data, pixels) => {
+start("retina", "A retina to drag", (root, data, pixels) => {
   const { width, height, size, scales } = data;
   const sides = [width, height];
+  const color = glimpseColor(0);
   let place = data.start;
-  root.style.setProperty("--ramlib-color", glimpseColor(0));
+  root.style.setProperty("--color", color);
   const stage = makeStage(width, height, size, scales, 0.25);
-  const context = stage.canvas.getContext("2d");
-  context.drawImage(pixels.canvas, 0, 0);
-  Object.entries({
-    tabindex: 0,
+  stage.show(pixels.canvas, 0);
+  stage.element.dataset.lmSuppressShortcuts = true;
+  Object.assign(stage.element, {
+    tabIndex: 0,
     role: "application",
-    "data-lm-suppress-shortcuts": "true",
-    "aria-label": "The retina on the image: drag it, or move it with the arrow keys",
-  }).forEach(([key, value]) => stage.element.setAttribute(key, value));
+    ariaLabel: "The retina on the image: drag it, or move it with the arrow keys",
+  });
   const patches = patchRow(size, scales);
   const captions = [...patches.row.children];
   captions.forEach((patch) => patch.append(node("br"), node("span")));
-  const status = node("p", { class: "ramlib-status", role: "status", "aria-live": "polite" });
+  const status = makeStatus();
 
   const axes = ["x", "y"].map((name, i) => {
-    const slider = node("input", {
-      class: "ramlib-slider",
-      type: "range",
-      min: -1,
-      max: 1,
-      step: 0.01,
-      "aria-label": `${name} of the location`,
-    });
-    const output = node("output", { "aria-hidden": "true" });
-    slider.oninput = () => {
-      const next = [...place];
-      next[i] = +slider.value;
-      go(next);
-    };
+    const ariaLabel = `${name} of the location`;
+    const slider = node("input", { className: "ramlib-slider", type: "range", min: -1, max: 1, step: 0.01, ariaLabel });
+    const output = node("output", { ariaHidden: true });
+    slider.oninput = () => go(place.with(i, +slider.value));
     return { slider, output, row: box("axis", node("b", {}, name), slider, output) };
   });
 
   // In single precision, step by step, so that every tie falls as it does in the sensor.
   const f = Math.fround;
   const pixel = (value, side) => f(f(f(value) + 1) * f(side / 2));
-  const corner = (at, span) => Math.floor(f(at - (span / 2 - 0.5)));
+  const corner = (at, span) => Math.floor(f(at - (span - 1) / 2));
 
   function go(next) {
     place = next.map((value) => clamp(Math.round(value * 100) / 100, -1, 1) + 0);
     const at = place.map((value, i) => pixel(value, sides[i]));
-    const corners = [];
-    for (let s = 0; s < scales; s++) {
-      const span = size * 2 ** s;
-      const [left, top] = at.map((value) => corner(value, span));
-      corners.push(left, top);
+    const corners = captions.flatMap((caption, s) => {
+      const [left, top] = at.map((value) => corner(value, size * 2 ** s));
       drawPatch(patches.canvases[s], pixels, width, height, 0, left, top, 2 ** s);
-      captions[s].lastChild.textContent = `from (${left}, ${top})`;
-    }
-    stage.place(corners, glimpseColor(0));
+      caption.lastChild.textContent = `from (${left}, ${top})`;
+      return [left, top];
+    });
+    stage.place(corners, color);
     const [x, y] = at.map((value) => value * stage.unit);
-    stage.path.innerHTML = `<circle cx="${x}" cy="${y}" r="3.5" fill="${glimpseColor(0)}" stroke="#fff"/>`;
+    stage.path.innerHTML = `<circle cx="${x}" cy="${y}" r="3.5" fill="${color}" stroke="#fff"/>`;
+    const said = place.map((value) => value.toFixed(2));
     axes.forEach(({ slider, output }, i) => {
       slider.value = place[i];
-      output.textContent = place[i].toFixed(2);
+      output.textContent = said[i];
     });
     const [px, py] = at.map((value) => value.toFixed(1));
-    status.textContent = `Location (${place[0].toFixed(2)}, ${place[1].toFixed(2)}), which is (${px}, ${py}) in pixels`;
+    status.textContent = `Location (${said[0]}, ${said[1]}), which is (${px}, ${py}) in pixels`;
   }
 
   // From the pointer to a location: the image lies inside its stage by the margin.
@@ -87,11 +76,8 @@ start("retina", (root, data, pixels) => {
   };
   root.addEventListener("keydown", (event) => event.target.type == "range" && event.stopPropagation());
 
-  root.setAttribute("role", "group");
-  root.setAttribute("aria-label", data.title || "A retina to drag");
   go(place);
   const controls = node("div", {}, ...axes.map((axis) => axis.row));
-  const side = box("side", node("div", {}, head("What the retina sees", scales > 1 ? "sharp to coarse" : ""), patches.row), controls);
-  const main = box("main", stage.element, side, status);
-  return data.title ? [node("p", { class: "ramlib-title" }, data.title), main] : [main];
+  const seen = section("What the retina sees", scales > 1 ? "sharp to coarse" : "", patches.row);
+  return [box("main", stage.element, box("side", seen, controls), status)];
 });

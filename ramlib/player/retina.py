@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
+import matplotlib.pyplot as plt
+import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from IPython.display import HTML
 
-from ramlib.figures import SURROUND, glimpse_color
+from ramlib import figures
+from ramlib.checks import check_images
 from ramlib.player import page
-from ramlib.sensor import GlimpseSensor, check_images, retina_boxes
+from ramlib.sensor import GlimpseSensor
 
 
 def retina(
@@ -20,12 +21,12 @@ def retina(
     start: tuple[float, float] = (0.0, 0.0),
     name: str = "retina",
     title: str | None = None,
-):
+) -> HTML:
     """Show an image with a retina that the reader drags, or moves with the keys.
 
     What each scale sees is computed on the page, in single precision and rounded as
-    `ramlib.sensor.patch_corner` rounds, so it equals what the sensor gives for the
-    location that is shown (in steps of 0.01).
+    `ramlib.sensor.corner` rounds, so it equals what the sensor gives for the location
+    that is shown (in steps of 0.01).
 
     Args:
         image: (H, W), (1, H, W) or (3, H, W), uint8 or float in [0, 1]; a tensor or an
@@ -41,95 +42,59 @@ def retina(
 
     Raises:
         TypeError: if an argument is of the wrong type.
-        ValueError: if the image has another shape or a size is smaller than 1, or
-            `start` lies outside the image.
+        ValueError: if the image has another shape, a size is smaller than 1, or `start`
+            lies outside the image.
     """
-    page.check_name(name)
-    page.check_text("title", title)
+    data = page.heading(name, title)
+    image = image if isinstance(image, torch.Tensor) else np.asarray(image)
     image = torch.as_tensor(image).detach().cpu()
-    if image.dim() == 2:
-        image = image[None]
+    image = image[None] if image.dim() == 2 else image
     if image.dim() != 3 or len(image) not in (1, 3):
+        shape = tuple(image.shape)
         raise ValueError(
-            f"the image has shape {tuple(image.shape)}; give (H, W), (1, H, W) or "
-            "(3, H, W)"
+            f"the image has shape {shape}; give (H, W), or 1 or 3 channels"
         )
     sensor = GlimpseSensor(glimpse_size, num_scales, len(image))
     pixels = page.to_bytes(check_images(image[None], len(image)))  # (1, C, H, W)
-    place = check_start(start)
-    height, width = pixels.shape[-2:]
-    data = {
-        "width": width,
-        "height": height,
-        "size": glimpse_size,
-        "scales": num_scales,
-        "start": place,
+    try:
+        x, y = torch.as_tensor(start, dtype=torch.float64).tolist()
+    except (TypeError, ValueError, RuntimeError):
+        message = f"start is {start!r}; give (x, y), two numbers from -1 to 1"
+        raise TypeError(message) from None
+    if not (abs(x) <= 1 and abs(y) <= 1):  # written so that NaN fails too
+        raise ValueError(f"start is {start!r}; give (x, y), both from -1 to 1")
+    data |= {
+        "width": pixels.shape[-1],
+        "height": pixels.shape[-2],
+        "size": sensor.glimpse_size,
+        "scales": sensor.num_scales,
+        "start": (place := [round(x, 2), round(y, 2)]),
     }
-    if title:
-        data["title"] = title
-    sides = [glimpse_size * 2**s for s in range(num_scales)]
+    at = f"({place[0]:g}, {place[1]:g})"
+    sides = [f"{sensor.glimpse_size * 2**s}" for s in range(sensor.num_scales)]
     covered = ", ".join(f"{side} × {side}" for side in sides)
-    html = page.widget(
-        "retina",
-        name,
-        data=data,
-        images=page.sprite(pixels),
-        picture=draw_picture(torch.from_numpy(pixels), place, sensor),
-        alt=(
-            f"On the left, an image of {height} × {width} pixels with the squares that "
-            f"the retina covers at ({place[0]:g}, {place[1]:g}); on the right, what it "
-            "sees at each scale"
-        ),
-        caption=(
-            f"The retina at ({place[0]:g}, {place[1]:g}) covers {covered} pixels. "
-            "Where scripts run, you can drag it."
-        ),
+    alt = (
+        f"On the left, an image of {data['height']} × {data['width']} pixels with the "
+        f"squares that the retina covers at {at}; on the right, what it sees at each "
+        "scale"
     )
-    return page.display_html(html)
-
-
-def check_start(start) -> list[float]:
-    """Bring a location to two numbers in steps of 0.01, in [-1, 1]²."""
-    x, y = (float(value) for value in start)
-    if not (math.isfinite(x) and math.isfinite(y) and max(abs(x), abs(y)) <= 1):
-        raise ValueError(f"start is {(x, y)}; give (x, y) with both in [-1, 1]")
-    return [round(x, 2), round(y, 2)]
+    caption = (
+        f"The retina at {at} covers {covered} pixels. Where scripts run, you can drag "
+        "it."
+    )
+    picture = page.draw(lambda: draw_picture(pixels, place, sensor), dpi=70)
+    images = page.sprite(pixels)
+    return HTML(page.widget("retina", data, picture, alt, caption, images))
 
 
 def draw_picture(images: torch.Tensor, place: list[float], sensor: GlimpseSensor):
-    """Draw the image with the retina's squares, and the patches, as a small PNG.
-
-    Args:
-        images: (1, C, H, W) uint8.
-        place: [x, y].
-        sensor: the retina.
-
-    Returns:
-        The PNG.
-    """
-    C, height, width = images.shape[1:]
-    g, S = sensor.glimpse_size, sensor.num_scales
-    location = torch.tensor([place])
-    boxes = retina_boxes(location[0], g, S, height, width)  # (S, 3)
-    patches = sensor.look(sensor.prepare(images), location).reshape(S, C, g, g)
-    tall, gap = 180, 10
-    unit = tall / height
-    wide = max(round(width * unit), 1)
-    seen = min(tall, 120)
-    picture = Image.new("RGB", (wide + S * (seen + gap), tall), "white")
-    view = page.picture_of(images[0].numpy()).convert("RGB")
-    view = view.resize((wide, tall), Image.Resampling.NEAREST)
-    pen = ImageDraw.Draw(view)
-    for s, (left, top, side) in enumerate((boxes * unit).tolist()):
-        square = [round(v) for v in (left, top, left + side - 1, top + side - 1)]
-        pen.rectangle(square, outline=glimpse_color(0), width=3 if s == 0 else 2)
-    picture.paste(view, (0, 0))
-    for s in range(S):
-        patch = page.picture_of(page.to_bytes(patches[s].clamp(0, 1)))
-        patch = patch.resize((seen - 2, seen - 2), Image.Resampling.NEAREST)
-        left = wide + gap + s * (seen + gap)
-        ImageDraw.Draw(picture).rectangle(
-            [left, 0, left + seen - 1, seen - 1], outline=SURROUND
-        )
-        picture.paste(patch, (left + 1, 1))
-    return page.drawn_png(picture, picture, [SURROUND, glimpse_color(0)])
+    """Draw the image (1, C, H, W) with the retina's squares, and the patches."""
+    g, S, sides = sensor.glimpse_size, sensor.num_scales, images.shape[-2:]
+    patches = sensor(images, torch.tensor([place])).reshape(S, -1, g, g)
+    ratios = {"width_ratios": [1.2, 0.8 * S]}
+    fig, (left, right) = plt.subplots(1, 2, figsize=(3 + 2 * S, 3), **ratios)
+    room = min(g * 2 ** (S - 1) / 2, 0.25 * max(sides))
+    figures.show_image(left, images[0], margin=room)
+    figures.draw_retina(left, place, sides, g, S)
+    figures.show_patches(right, patches)
+    return fig

@@ -1,11 +1,9 @@
-start("samples", (root, data) => {
-  const { counts, exact, low, high, series, xlabel } = data;
-  const bins = data.bins;
+start("samples", "Estimates against the number of samples", (root, data) => {
+  const { counts, exact, low, high, bins, series, xlabel } = data;
   const W = 340;
   const H = 230;
   const floor = H - 40;
   const ceiling = 34;
-  let now = 0;
 
   // Few digits, and a true minus sign.
   const short = (x) => {
@@ -53,21 +51,18 @@ start("samples", (root, data) => {
   );
 
   // -- what is said about them
-  const key = node("ul", { class: "ramlib-key" });
+  const key = node("ul", { className: "ramlib-key" });
   const readings = series.map((one, k) => {
+    const innerHTML = `<svg viewBox="0 0 26 10" aria-hidden="true"><path class="ramlib-series ramlib-series-${k}" d="M0 5h26"/></svg>`;
     const reading = node("span");
-    const item = node("li", {});
-    item.innerHTML = `<svg viewBox="0 0 26 10" aria-hidden="true"><path class="ramlib-series ramlib-series-${k}" d="M0 5h26"/></svg>`;
-    item.append(reading);
-    key.append(item);
+    key.append(node("li", { innerHTML }, reading));
     return reading;
   });
-  const status = node("div", { class: "ramlib-status", role: "status", "aria-live": "polite" });
+  const status = makeStatus();
   const count = node("b");
   status.append(count, key);
 
-  function go(i) {
-    now = clamp(i, 0, counts.length - 1);
+  function go(now) {
     const tallest = Math.max(1, ...series.flatMap((one) => one.bins[now]));
     const width = (W - 24) / bins;
     left.querySelector("g").innerHTML = series
@@ -97,17 +92,16 @@ start("samples", (root, data) => {
   time.stops.forEach((stop, i) => (stop.textContent = counts[i]));
   root.addEventListener("keydown", (event) => event.target.type == "range" && event.stopPropagation());
 
-  root.setAttribute("role", "group");
-  root.setAttribute("aria-label", data.title || "Estimates against the number of samples");
   go(0);
-  const main = box(
-    "main",
-    node("div", {}, head("The estimates", "how often"), left),
-    box("controls", node("b", {}, "N"), time.element),
-    status,
-    box("side", node("div", {}, head("Their variance", "both axes logarithmic"), right))
-  );
-  return data.title ? [node("p", { class: "ramlib-title" }, data.title), main] : [main];
+  return [
+    box(
+      "main",
+      section("The estimates", "how often", left),
+      box("controls", node("b", {}, "N"), time.element),
+      status,
+      box("side", section("Their variance", "both axes logarithmic", right))
+    ),
+  ];
 });
 
 // About four round numbers between two ends.

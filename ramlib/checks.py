@@ -1,0 +1,259 @@
+"""Every refusal of bad input, in one place.
+
+The public functions call these at the door, once; nothing behind it checks again. A
+refusal names the value and says what to give instead: `TypeError` for a value of the
+wrong kind, `ValueError` for one out of range.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Annotated, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "Count",
+    "GlimpseSize",
+    "Natural",
+    "NonNegative",
+    "NumChannels",
+    "NumGlimpses",
+    "NumScales",
+    "Positive",
+    "Range",
+    "Seed",
+    "Share",
+    "Width",
+    "check",
+    "check_fields",
+    "check_images",
+    "check_labels",
+    "check_locations",
+    "check_tensor",
+    "from_dict",
+]
+
+
+class Range(NamedTuple):
+    """The numbers that an annotated field or argument takes: from `low` to `high`."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False  # `low` itself is not among them
+
+    def __contains__(self, value: object) -> bool:
+        """Say whether a number lies in the range; NaN lies in none."""
+        begins = self.low < value if self.above else self.low <= value
+        return begins and value <= self.high
+
+    def __str__(self) -> str:
+        """Say what to give: "from 1 to 512", "above 0"."""
+        return f"{'above' if self.above else 'from'} {self.low:,} to {self.high:,}"
+
+
+GlimpseSize = Annotated[int, Range(1, 512)]
+NumScales = Annotated[int, Range(1, 12)]
+NumChannels = Annotated[int, Range(1, 512)]
+NumGlimpses = Annotated[int, Range(1, 10_000)]
+Width = Annotated[int, Range(1, 16_384)]
+Count = Annotated[int, Range(1, 10**9)]
+Natural = Annotated[int, Range(0, 10**9)]
+Seed = Annotated[int, Range(0, 2**63 - 1)]
+Share = Annotated[float, Range(0, 1)]
+Positive = Annotated[float, Range(1e-6, 1e6)]  # what single precision holds with ease
+NonNegative = Annotated[float, Range(0, 1e6)]
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+KINDS = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
+
+
+def check(name: str, value: object, kind: object):
+    """Check one value against an annotation, and give it in Python's own type.
+
+    Args:
+        name: of the argument, for the message.
+        value: what was given; NumPy's numbers are taken too.
+        kind: int, float, bool, str, a `Literal`, one of these annotated with a `Range`,
+            or a union with None.
+
+    Returns:
+        The value, an int, float, bool or str.
+
+    Raises:
+        TypeError: if it is of another kind.
+        ValueError: if it lies outside the range, or is none of the literals.
+    """
+    args = get_args(kind)
+    if type(None) in args:
+        if value is None:
+            return None
+        args = get_args(kind := args[0])
+    if get_origin(kind) is Literal:
+        if not isinstance(value, str) or value not in args:
+            choices = ", ".join(map(repr, args))
+            raise ValueError(f"{name} is {value!r}; choose one of {choices}")
+        return value
+    base, limits = args if get_origin(kind) is Annotated else (kind, Range())
+    if base not in KINDS:  # a path, say: its own constructor checks it
+        return value
+    abstract = {int: Integral, float: Real}.get(base, base)
+    is_bool = type(value).__name__ in ("bool", "bool_")
+    wanted = KINDS[base] + (f" {limits}" if limits != Range() else "")
+    if is_bool != (base is bool) or not (is_bool or isinstance(value, abstract)):
+        raise TypeError(f"{name} is {value!r}; give {wanted}")
+    if base is not str and value not in limits:
+        raise ValueError(f"{name} is {value!r}; give {wanted}")
+    return base(value)
+
+
+def check_fields(config: object) -> None:
+    """Check every field of a frozen dataclass against its annotation, in place."""
+    for name, kind in get_type_hints(type(config), include_extras=True).items():
+        object.__setattr__(config, name, check(name, getattr(config, name), kind))
+
+
+def from_dict(cls, values: object):
+    """Make a config dataclass of a dictionary, for instance of a config.json.
+
+    Raises:
+        ValueError: if it is none, or a name is missing or unknown; it says which.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"no {cls.__name__} but {values!r}: of another version?")
+    known, given = {f.name for f in dataclasses.fields(cls)}, set(map(str, values))
+    if differ := ", ".join(sorted(known ^ given)):
+        raise ValueError(
+            f"{cls.__name__} lacks or does not know {differ}: these are settings of "
+            "another version of ramlib; use that one, or edit the file"
+        )
+    return cls(**values)
+
+
+def check_tensor(name: str, value: object, device: torch.device | None = None) -> None:
+    """Raise unless `value` is a dense tensor of numbers, on the device if one is given.
+
+    Raises:
+        TypeError: if it is no tensor, sparse, or complex.
+        ValueError: if it is on another device.
+    """
+    if not isinstance(value, Tensor):
+        kind = type(value).__name__
+        raise TypeError(f"{name} is a {kind}; give a tensor, as by torch.as_tensor")
+    if value.layout != torch.strided or value.is_complex():
+        kind = "complex" if value.is_complex() else "sparse"
+        raise TypeError(f"{name} is {kind}; give a dense tensor of real numbers")
+    if value.is_meta or (device is not None and value.device != device):
+        there, here = value.device, device or "cpu"
+        raise ValueError(f"{name} is on {there}, not {here}; move it with .to(device)")
+
+
+def check_images(
+    images: object, num_channels: int = 1, device: torch.device | None = None
+) -> Tensor:
+    """Check images at a public door and bring them to one shape.
+
+    Args:
+        images: (H, W), (B, H, W) or (B, C, H, W); uint8, or float in [0, 1].
+        num_channels: C.
+        device: where they must be; None for anywhere.
+
+    Returns:
+        The same images as (B, C, H, W).
+
+    Raises:
+        TypeError: if `images` is no tensor, or neither uint8 nor float.
+        ValueError: if the shape does not fit, or a pixel is NaN or outside [0, 1].
+    """
+    check_tensor("images", images, device)
+    shape = tuple(images.shape)
+    if images.dim() not in (2, 3, 4) or images.numel() == 0:
+        raise ValueError(
+            f"images have shape {shape}; give (H, W), (B, H, W) or (B, C, H, W), with "
+            "at least one pixel"
+        )
+    images = images[None] if images.dim() == 2 else images
+    images = images[:, None] if images.dim() == 3 else images
+    if images.shape[1] != num_channels:
+        raise ValueError(
+            f"images of shape {shape} have {images.shape[1]} channel(s), but this is "
+            f"for {num_channels}; give (B, {num_channels}, H, W)"
+        )
+    if images.dtype == torch.uint8:
+        return images
+    if images.dtype not in FLOATS:
+        kind = images.dtype
+        raise TypeError(
+            f"images are {kind}; give uint8 in [0, 255], or float in [0, 1]"
+        )
+    low, high = images.detach().aminmax()
+    if not (low >= 0 and high <= 1):  # written so that NaN fails too
+        raise ValueError(
+            f"float images must lie in [0, 1], but these span [{low:g}, {high:g}]; "
+            "divide by 255, or pass uint8"
+        )
+    return images
+
+
+def check_locations(
+    name: str,
+    locations: object,
+    shapes: Sequence[tuple[int, ...]],
+    device: torch.device | None = None,
+    limit: float = 1.0,
+) -> None:
+    """Raise unless locations have one of the shapes and lie in [-limit, limit].
+
+    Raises:
+        TypeError: if they are no tensor.
+        ValueError: if the shape does not fit, or a coordinate is NaN or out of range.
+    """
+    check_tensor(name, locations, device)
+    if tuple(locations.shape) not in shapes:
+        wanted = " or ".join(str(shape) for shape in dict.fromkeys(shapes))
+        raise ValueError(f"{name} has shape {tuple(locations.shape)}; give {wanted}")
+    if not (locations.detach().float().abs() <= limit).all():  # NaN fails too
+        raise ValueError(
+            f"{name} holds a value outside [{-limit:g}, {limit:g}], or NaN; (-1, -1) "
+            "is the top left corner of the image and (1, 1) its bottom right"
+        )
+
+
+def check_labels(
+    labels: object,
+    num_actions: int,
+    count: int | None = None,
+    device: torch.device | None = None,
+) -> None:
+    """Raise unless labels are class numbers (B,), with one or more episodes for each.
+
+    Args:
+        labels: (B,) int64 in [0, A).
+        num_actions: A, the number of classes.
+        count: the number of episodes, a multiple of B; None for any.
+        device: where they must be; None for anywhere.
+
+    Raises:
+        TypeError: if they are no tensor.
+        ValueError: if the dtype, shape, number or range does not fit.
+    """
+    check_tensor("labels", labels, device)
+    if labels.dtype != torch.int64 or labels.dim() != 1:
+        raise ValueError(
+            f"labels are {labels.dtype} of shape {tuple(labels.shape)}; give class "
+            "numbers as int64 of shape (B,)"
+        )
+    if len(labels) == 0 or (count is not None and count % len(labels)):
+        raise ValueError(
+            f"{len(labels)} labels do not fit {count} episodes; give one for each image"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_actions:
+        raise ValueError(
+            f"labels span [{low}, {high}], but there are {num_actions} classes: they "
+            f"must lie in [0, {num_actions - 1}]"
+        )

@@ -1,0 +1,236 @@
+"""Every refusal of bad input: what kind of error, and what its message must name."""
+
+import dataclasses
+import functools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save
+from test_model import drawn, small, some_images
+
+from ramlib import RAMConfig, RecurrentAttentionModel, losses
+from ramlib.checks import Natural, Positive, Range, Share, check, from_dict
+from ramlib.files import to_json
+from ramlib.networks import CoreNetwork, LocationNetwork
+from ramlib.sensor import GlimpseSensor
+
+NAN, INF = math.nan, math.inf
+MODEL, LEARNED = small(), small(learn_first_location=True)
+U8, ONES, XY, C = some_images(), torch.ones(4, 7, 9), torch.zeros(4, 2), torch.arange(4)
+DRAWS, OUT = drawn(MODEL, 4), MODEL(U8, generator=0, num_rollouts=2)
+CONFIG = dataclasses.asdict(MODEL.config)
+load = RecurrentAttentionModel.from_pretrained
+
+
+def model(images=U8, **how):
+    return MODEL(images, **how)
+
+
+def loss(labels=C, out=OUT, **how):
+    return losses.hybrid_loss(out, labels, **how)
+
+
+def loo(num_rollouts):
+    return losses.leave_one_out(torch.zeros(4, 2), num_rollouts)
+
+
+def shipped(device):
+    return load("mnist-6x8x8", device)
+
+
+# Values of the wrong kind, and values out of range, for settings of one kind.
+WHOLE = ["8", 8.0, True, None, []], [0, -8, 2**70]
+NUMBER = ["0.2", "a", None, True, 1j], [NAN, INF, -1, 1e30]
+FLAG = ["false", "no", 1, None], []
+WORD = [], ["best", "LSTM", None, [1]]
+ROWS = []
+
+
+def refuse(error, call, words, *values):
+    """Add a row for each value; | divides the words that the message must hold."""
+    for v in values:
+        shape = tuple(getattr(v, "shape", ()))
+        said = words.format(v=v, type=type(v).__name__, shape=shape)
+        ROWS.append(pytest.param(call, v, error, said.split("|"), id=said))
+
+
+wrong, bad = (functools.partial(refuse, error) for error in (TypeError, ValueError))
+
+
+def give(call, name):
+    return lambda value: call(**{name: value})
+
+
+def settings(call, names, kinds, ranges):
+    for name in names.split():
+        wrong(give(call, name), f"{name} is {{v!r}}", *kinds)
+        bad(give(call, name), f"{name} is {{v!r}}", *ranges)
+
+
+settings(RAMConfig, "glimpse_size num_channels", *WHOLE)
+settings(RAMConfig, "glimpse_size num_channels", [], [513, 10**5])
+settings(RAMConfig, "num_scales num_glimpses hidden_size num_actions", *WHOLE)
+settings(
+    RAMConfig, "glimpse_hidden_size location_hidden_size", [1.5, True], [-1, 10**7]
+)
+settings(RAMConfig, "num_scales", [], [13, 33, 64])
+settings(RAMConfig, "num_glimpses hidden_size", [], [10**7])
+settings(RAMConfig, "location_std identity_init", *NUMBER)
+settings(RAMConfig, "location_std", [], [0, -0.1, 1e-300])
+settings(RAMConfig, "learn_first_location use_lstm", *FLAG)
+settings(RAMConfig, "core glimpse_encoder", *WORD)
+settings(GlimpseSensor, "glimpse_size num_scales num_channels", *WHOLE)
+settings(CoreNetwork, "hidden_size", *WHOLE)
+settings(CoreNetwork, "identity_init", *NUMBER)
+settings(CoreNetwork, "core", *WORD)
+settings(LocationNetwork, "location_std", *NUMBER)
+settings(LocationNetwork, "location_hidden_size", [1.5], [-3])
+settings(model, "num_rollouts", *WHOLE)
+settings(model, "num_glimpses generator", ["3", 1.5, True], [-1, 2**64])
+settings(model, "num_glimpses", [], [0])
+settings(model, "deterministic", *FLAG)
+settings(loss, "baseline reward", *WORD)
+settings(loss, "step_loss", *NUMBER)
+settings(loo, "num_rollouts", *WHOLE)
+settings(loo, "num_rollouts", [], [1, 3])
+settings(shipped, "device", [], ["gpu", "cuda:99", "meta", 5, None, ""])
+
+
+def dense(call, name, tensor):
+    wrong(call, f"{name}|complex", tensor * 1j)
+    wrong(call, f"{name}|sparse", tensor.to_sparse())
+    bad(call, f"{name}|meta|.to(device)", tensor.to("meta"))
+
+
+def places(call, name, tensor):
+    dense(call, name, tensor)
+    wrong(call, f"{name}|list", tensor.tolist())
+    bad(call, f"{name}|{{shape}}", tensor.expand(9, *tensor.shape))
+    bad(call, f"{name}|NaN", tensor * NAN, tensor + INF)
+
+
+for call in (MODEL, MODEL.look, lambda v: GlimpseSensor()(v, XY)):
+    dense(call, "images", ONES)
+    wrong(call, "images|{type}", U8.numpy(), [1], None, "digit.png")
+    kinds = (torch.bool, torch.int64, torch.int8, torch.uint16, torch.float8_e4m3fn)
+    wrong(call, "images|{v.dtype}", *map(ONES.to, kinds))
+    shapes = [(), (3,), (1, 4, 1, 7, 9), (0, 7, 9), (3, 0, 9)]
+    bad(call, "images|{shape}", *map(torch.zeros, shapes))
+    bad(call, "{shape}|channel", torch.zeros(4, 3, 7, 9), ONES[..., None])
+    nan = torch.where(torch.arange(9) == 3, NAN, ONES)
+    bad(call, "[0, 1]", nan, ONES * INF, ONES * 255, -ONES, ONES * 1.0001)
+call = give(lambda locations: GlimpseSensor()(U8, locations), "locations")
+places(call, "locations", XY)
+bad(call, "locations|{shape}|(4, 2)", XY[:2], XY[0], torch.zeros(4, 3))
+for name, place in (("first_location", XY[0]), ("locations", XY[:2])):
+    places(give(model, name), name, place)
+    bad(give(model, name), "[-1, 1]", place + 1.01, place.long() - 2)
+bad(give(model, "locations"), "{shape}|(2, 2)|(4, 2, 2)", torch.zeros(3, 2))
+for name, tensor in DRAWS.items():
+    places(give(lambda **one: model(draws={**DRAWS, **one}), name), name, tensor)
+wrong(
+    give(model, "draws"), "location|action", [1], {}, MODEL.draw(4), drawn(LEARNED, 4)
+)
+bad(give(model, "draws"), "draws[|has shape (3, |give (4, ", drawn(MODEL, 3))
+far = {**DRAWS, "first_location": XY + 2}
+bad(give(model, "draws"), "[-1, 1]", far)
+twice = {"draws": DRAWS, "generator": 0}, {"draws": DRAWS, "num_glimpses": 3}
+bad(lambda v: model(**v), "draws|alone", *twice)
+bad(lambda v: LEARNED(U8, first_location=v), "give locations", XY)
+for call in (loss, lambda v: MODEL.look(U8, v)):
+    bad(call, "[1, 4]|[0, 3]", C + 1)
+    bad(call, "[-1, 2]|[0, 3]", C - 1)
+    bad(call, "labels|{v.dtype}|int64", C / 1, C.int(), C > 1)
+    bad(call, "labels|{shape}", C[:, None], torch.tensor(0))
+    bad(call, "3 labels", C[:3])
+dense(loss, "labels", C)
+wrong(loss, "labels|list", [0, 1, 2, 3])
+bad(loss, "[-100, 3]|[0, 3]", torch.tensor([3, -100, 0, 1]))
+bad(loss, "labels|{shape}", torch.zeros(4, 3).long())
+bad(loss, "[0, 3]", torch.full((8, 3), 4), torch.full((8, 3), -1))
+bad(loss, "labels", C[:0], None)
+wrong(give(loss, "out"), "step_logits|values", {}, None, [OUT])
+bad(give(loss, "out"), "(3, 4)|(1, H, W)", MODEL(U8[0, 0]))
+bad(lambda v: loss(v, baseline="leave-one-out"), "1|8", C.repeat(2))
+zeros = torch.zeros(3, 5)
+for each in (losses.reinforce_loss, losses.baseline_loss):
+    call = give(lambda pair, each=each: each(*pair), "pair")
+    bad(call, "(3, 5)|(3, 1)", (zeros, zeros[:, :1]))
+    bad(call, "(3,)", (zeros[:, 0], zeros[:, 0]))
+    bad(call, "(0, 5)", (zeros[:0], zeros[:0]))
+    wrong(call, "list", ([[0]], zeros), (zeros, [[0]]))
+    wrong(call, "int64", (zeros.long(), zeros))
+both = {"use_lstm": True, "core": "gru"}, {"identity_init": 0.5, "core": "lstm"}
+bad(lambda v: RAMConfig(**v), "core", *both)
+read = give(lambda values: from_dict(RAMConfig, values), "values")
+bad(read, "RAMConfig|{v!r}", [1], None, 5)
+for name in ("use_lstm", "glimps", 5):
+    bad(read, f"RAMConfig|{name}", {**CONFIG, name: True})
+bad(read, "RAMConfig|hidden_size", {"glimpse_size": 3})
+wrong(RecurrentAttentionModel, "config|{v!r}", {}, "lstm", RAMConfig, 5)
+refuse(FileNotFoundError, load, "{v}|mnist-6x8x8", "nope", "", ".", Path(__file__))
+wrong(load, "{type}", None, 5, [])
+
+
+@pytest.mark.parametrize(("call", "value", "error", "words"), ROWS)
+def test_bad_input_is_refused_by_name(call, value, error, words):
+    with pytest.raises(error) as caught:
+        call(value)
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+# --- damaged files --------------------------------------------------------------------
+
+STATE = {name: tensor.float() for name, tensor in MODEL.state_dict().items()}
+BIAS, W = "core.hidden_to_hidden.bias", "model.safetensors"
+FILES = {
+    "config.json/JSON": [b"", b"{", bytes(range(256))],
+    "config.json/names and values": [b"[]", b"null", b"5"],
+    "config.json/RAMConfig": [b"{}", to_json({"model": {**CONFIG, "x": 4}})],
+    "config.json/core is 4": [to_json({"model": {**CONFIG, "core": 4}})],
+    "metrics.json/JSON": [b"{"],
+    f"{W}/cannot be read": [b"", bytes(99), save(STATE)[:99], save({}, {"about": "{"})],
+    f"{W}/action_network": [save({})],
+    f"{W}/more": [save({**STATE, "more": XY})],
+    f"{W}/{BIAS}": [save({**STATE, BIAS: x}) for x in (XY, STATE[BIAS].long())],
+    f"{W}/NaN": [save({**STATE, BIAS: STATE[BIAS] + x}) for x in (NAN, INF)],
+}
+BROKEN = [(*key.split("/"), content) for key, x in FILES.items() for content in x]
+
+
+@pytest.mark.parametrize(("name", "words", "content"), BROKEN)
+def test_a_damaged_file_is_named(name, words, content, tmp_path):
+    MODEL.save_pretrained(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError) as caught:
+        load(tmp_path)
+    assert str(tmp_path / name) in str(caught.value) and words in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_or_is_half_full_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "blocked" / W).mkdir(parents=True)
+    for folder in ("file", "file/deeper", "blocked"):
+        with pytest.raises(OSError, match=folder):
+            MODEL.save_pretrained(tmp_path / folder, overwrite=True)
+    (MODEL.save_pretrained(tmp_path / "half") / W).unlink()
+    with pytest.raises(FileNotFoundError, match=rf"half.*{W}"):
+        load(tmp_path / "half")
+
+
+def test_numpys_numbers_and_the_ends_of_a_range_are_taken():
+    config = RAMConfig(glimpse_size=np.int64(8), location_std=np.float32(0.5))
+    config = dataclasses.replace(config, learn_first_location=np.True_)
+    assert repr(config) == repr(RAMConfig(location_std=0.5, learn_first_location=True))
+    ends = [(0, Share), (1, Share), (0, Natural), (1e-6, Positive), (0.5, Share | None)]
+    for value, kind in [*ends, (None, Share | None), ("a", str), (Path("a"), Path)]:
+        assert check("x", value, kind) == value
+    assert type(check("x", 1, Share)) is float
+    assert -(10**9) in Range() and 1 not in Range(1, 2, above=True)
+    assert from_dict(RAMConfig, CONFIG) == MODEL.config
+    places = [XY.to(kind) for kind in (torch.bool, torch.int8, torch.float16, XY.dtype)]
+    seen = [model(first_location=x, generator=0)["logits"] for x in places]
+    assert all(torch.equal(each, seen[-1]) for each in seen)
