@@ -71,7 +71,7 @@ class DataUnavailableError(OSError):
     """Images are absent, broken or unreadable; it names them and says what to do."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Images:
     """Images with their labels, all on one device.
 

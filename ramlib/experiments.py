@@ -31,7 +31,9 @@ CLUTTERED = TrainConfig(
 )
 PRESETS = {
     "digits": Preset(
-        RAMConfig(identity_init=0.5),
+        RAMConfig(
+            num_glimpses=5, hidden_size=128, core="gru", learn_first_location=True
+        ),
         ImageConfig(source="bundled"),
         TrainConfig(
             epochs=25,

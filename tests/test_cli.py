@@ -90,6 +90,21 @@ def test_resuming_takes_the_options_of_the_run(run_folder, broken_run, capsys):
     assert [line["epoch"] for line in read_metrics(broken_run)] == [1, 2]
 
 
+def test_a_run_keeps_to_the_digits_that_auto_found_at_its_start(
+    tmp_path, monkeypatch, mnist_is_absent
+):
+    folder = tmp_path / "run"
+    assert run("train", *QUICK, "--source", "auto", "--folder", folder) == 0
+    again = cli.parse(["train", "--resume", "--folder", str(folder)])
+    assert again.images.source == "bundled"
+
+
+@pytest.fixture
+def mnist_is_absent(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAMLIB_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
+
+
 @pytest.mark.parametrize("ending", ["html", "gif", "png", "txt"])
 def test_a_model_is_seen_looking(run_folder, tmp_path, capsys, ending):
     picture = np.full((50, 40, 3), 255, np.uint8)
@@ -154,7 +169,7 @@ MISTAKES = [
     ([*TRAIN, "--learning-rate", "-1"], "learning_rate is -1"),
     ([*TRAIN, "--preset", "nope"], "nope"),
     ([*TRAIN, "--core", "transformer"], "transformer"),
-    ([*TRAIN, "--core", "lstm"], "identity_init is 0.5"),
+    ([*TRAIN, "--identity-init", "0.5"], "core='gru' has no matrix"),
     ([*TRAIN, "--task", "moving"], "moving"),
     ([*TRAIN, "--source", "cifar"], "cifar"),
     ([*TRAIN, "--device", "abacus"], "device is 'abacus'"),

@@ -57,6 +57,7 @@ def test_images_describe_themselves():
     pets = Images(pixels, pixels[:, 0, 0, 0].long(), ["cat", "dog"], "pets", "test")
     assert repr(pets) == "Images(pets, test: 1,000 of 8×9×3 channels)"
     assert repr(pets[3].to("cpu")) == "Images(pets, test: 1 of 8×9×3 channels)"
+    assert pets != grey and len({pets, grey}) == 2
     assert pets[:0].classes == ("cat", "dog") and pets.num_channels == 3
 
 
@@ -258,6 +259,14 @@ def test_what_is_broken_or_missing_is_downloaded(mnist, asked, tmp_path, capfd, 
     assert out == "" and said == ((0, 0) if damage == "missing" else (1, 1))
 
 
+def test_all_of_mnist_is_downloaded(mnist, asked, tmp_path, capfd):
+    root = tmp_path / "new" / "folder"
+    assert digits("mnist", root=root).name == "mnist"
+    raw = root / "MNIST" / "raw"
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == mnist
+    assert capfd.readouterr() == ("", "")
+
+
 def test_failed_downloads_leave_nothing(mnist, asked, tmp_path):
     datasets.MNIST.mirrors.pop()
     with pytest.raises(Unavailable, match=r"absent.*404.*cut.*wrong.*md5"):
@@ -378,6 +387,7 @@ def test_images_of_a_folder_are_resized_and_cropped(tmp_path):
     images = folder(tmp_path, size=20).images
     assert (images[0] == 7).all() and images[1, 0].tolist() == wide[:, 10:30].tolist()
     assert folder(tmp_path, size=(5, 10)).images.shape == (2, 1, 5, 10)
+    assert folder(tmp_path, size=1).images.shape == (2, 1, 1, 1)
     small = Image.fromarray(wide).resize((20, 10)).crop((5, 0, 15, 10))
     assert (
         folder(tmp_path, size=[10, 10]).images[1, 0].tolist()
@@ -417,7 +427,8 @@ THREE, UNLIKE = greys({"a": 3}), greys({"a": 1}) | greys({"b": 1}, (5, 3))
         (THREE, {"channels": 2}, ValueError, "channels is 2.*1.*3"),
         (THREE, {"split": "val"}, ValueError, "split is 'val'"),
         (THREE, {"seed": 2**32}, ValueError, "seed is 4294967296"),
-        (THREE, {"size": 0}, ValueError, "size is 0"),
+        (THREE, {"size": (0, 3)}, ValueError, "size is 0"),
+        (THREE, {"size": (3, 0)}, ValueError, "size is 0"),
         (THREE, {"size": (3, 4.0)}, TypeError, "size is 4.0"),
         (THREE, {"size": (3, 4, 5)}, ValueError, "height, width"),
     ],
@@ -578,6 +589,7 @@ SIX = some(6)
         (lambda: Images(PIXELS, LABELS, (1, 2, 3)), TypeError, "class is 1"),
         (lambda: Images(PIXELS, LABELS, name=3), TypeError, "name is 3"),
         (lambda: Images(PIXELS, LABELS, split="val"), ValueError, "split is 'val'"),
+        (lambda: setattr(SIX, "name", "x"), AttributeError, "name"),
         (lambda: SIX["a"], TypeError, "index is 'a'"),
         (lambda: SIX[1.5], TypeError, "index is 1.5"),
         (lambda: SIX[[0, 0.5]], TypeError, r"index is \[0, 0.5\]"),

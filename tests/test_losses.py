@@ -203,7 +203,7 @@ def test_the_mean_over_all_sequences_of_actions_is_the_exact_gradient(baseline):
 @pytest.mark.parametrize("baseline", ["none", "value", "leave-one-out"])
 def test_the_mean_over_all_places_is_the_exact_gradient(baseline):
     # Two places, paid for by a polynomial, which three Gauss-Hermite nodes for each of
-    # the four coordinates integrate exactly; all pairs of them are rollouts of an image.
+    # the four coordinates integrate exactly; all pairs of them share an image.
     torch.manual_seed(0)
     policy, states = LocationNetwork(3, 0.5).double(), torch.randn(2, 3).double()
     nodes, weights = map(torch.from_numpy, np.polynomial.hermite_e.hermegauss(3))
@@ -215,15 +215,12 @@ def test_the_mean_over_all_places_is_the_exact_gradient(baseline):
         return (one * two.flip(1)).sum(1) + one[:, 0] ** 2 - two[:, 1]
 
     moved = policy.mean(states) + policy.std * noise  # in the graph, as places are not
-    places = policy.sample(states, noise)
+    places, expected = policy.sample(states, noise), weight @ reward(moved)
     pairs = torch.cartesian_prod(torch.arange(81), torch.arange(81))
-    weight = weight, weight[pairs].prod(1).repeat_interleave(2)[:, None] * len(pairs)
-    out = made_up_out(pairs.numel(), 3, first=False, acting=False)
-    out["location_log_probs"] = (
-        policy.log_prob(states, places)[pairs.flatten()] * weight[1]
-    )
-    out["rewards"] = functional.pad(reward(places)[pairs.flatten(), None], (2, 0))
-    out["values"] = torch.full_like(out["values"], 0.6)
+    weight, all_of = weight[pairs].prod(1).repeat_interleave(2), pairs.flatten()
+    log_probs = policy.log_prob(states, places)[all_of] * weight[:, None] * len(pairs)
+    out = made_up_out(len(all_of), 3, first=False, acting=False)
+    out |= {"location_log_probs": log_probs, "values": out["values"] * 0 + 0.6}
+    out["rewards"] = functional.pad(reward(places)[all_of, None], (2, 0))
     found = -hybrid_loss(out, baseline=baseline, num_rollouts=2).policy
-    expected = weight[0] @ reward(moved)
     torch.testing.assert_close(gradient(found, policy), gradient(expected, policy))

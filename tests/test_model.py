@@ -68,6 +68,11 @@ def drawn(model, number, seed=2, **how):
     return model.draw(number, generator, acts=("action",), **how)
 
 
+def note(out, **step):
+    for name, value in step.items():
+        out.setdefault(name, []).append(value)
+
+
 def assert_same(one, other, **tolerance):
     assert one.keys() == other.keys()
     for name in one:
@@ -93,10 +98,11 @@ def convolve(image, weight, bias):
     return relu(np.einsum("chwij,ocij->ohw", windows, weight) + bias[:, None, None])
 
 
-def reference(model, image, draws):
-    """Everything the model says of one image (C, H, W) in [0, 1]."""
-    c, state = model.config, model.state_dict()
+def reference(model, image, draws, n):
+    """Everything the model says of one image (C, H, W), by the noise of episode n."""
+    c, image, state = model.config, image.double().numpy() / 255, model.state_dict()
     w = {name: tensor.double().cpu().numpy() for name, tensor in state.items()}
+    draws = {name: noise[n].double().cpu().numpy() for name, noise in draws.items()}
     h, cell, std = np.zeros(c.hidden_size), 0, w["location_network.std"]
 
     def linear(name, x):
@@ -135,29 +141,23 @@ def reference(model, image, draws):
         return np.tanh(linear(name, h))
 
     out, location = {}, draws.get("first_location")
-
-    def note(**step):
-        for name, value in step.items():
-            out.setdefault(name, []).append(value)
-
     if location is None:
-        note(values=linear("value_network.hidden_to_value", h)[0])
+        note(out, values=linear("value_network.hidden_to_value", h)[0])
     for t in range(c.num_glimpses):
         if t > 0 or location is None:
             z = draws["location"][t]
-            sample, densities = mean(h) + std * z, np.exp(-(z**2) / 2) / std
+            sample, scale = mean(h) + std * z, std * math.sqrt(2 * math.pi)
             location = np.clip(sample, -1, 1)
-            log_prob = np.log(densities / math.sqrt(2 * math.pi)).sum()
-            note(
-                locations=location, location_samples=sample, location_log_probs=log_prob
-            )
+            note(out, locations=location, location_samples=sample)
+            note(out, location_log_probs=(-(z**2) / 2 - np.log(scale)).sum())
         patch = brute(image, location, c.glimpse_size, c.num_scales)
         h, cell = remember(encode(patch, location), h, cell)
         logits = linear("action_network.hidden_to_logits", h)
-        note(looked=location, patches=patch, hidden=h, step_logits=logits)
-        note(values=linear("value_network.hidden_to_value", h)[0])
+        note(out, looked=location, patches=patch, hidden=h, step_logits=logits)
+        note(out, values=linear("value_network.hidden_to_value", h)[0])
     action = (logits + draws["action"][-1]).argmax()
-    note(actions=action, action_log_probs=logits[action] - np.log(np.exp(logits).sum()))
+    note(out, actions=action)
+    note(out, action_log_probs=logits[action] - np.log(np.exp(logits).sum()))
     out |= {"first_location": out["looked"][0], "hidden_state": h, "logits": logits}
     return {name: np.array(value) for name, value in out.items()}
 
@@ -170,19 +170,12 @@ def test_the_model_equals_a_forward_pass_written_by_hand(options, kind, device):
     draws = drawn(model.to(device, kind), 4)
     out = model(images.to(device), draws=draws)
     assert {t.dtype for name, t in out.items() if name != "actions"} == {kind}
-    double = {name: noise.double().cpu().numpy() for name, noise in draws.items()}
-    rows = [
-        reference(model, image, {name: noise[n] for name, noise in double.items()})
-        for n, image in enumerate(images.double().numpy() / 255)
-    ]
+    rows = [reference(model, image, draws, n) for n, image in enumerate(images)]
     expected = {
         k: torch.from_numpy(np.stack([row[k] for row in rows])) for k in rows[0]
     }
-    if "locations" not in expected:  # of one glimpse that nothing chose
-        assert (
-            out.pop("locations").shape == out.pop("location_samples").shape == (4, 0, 2)
-        )
-        assert out.pop("location_log_probs").shape == (4, 0)
+    empty = {k: out.pop(k) for k in out.keys() - expected.keys()}  # where K = 0
+    assert all(tensor.shape[:2] == (4, 0) for tensor in empty.values())
     # σ was rounded to float32, and so was what the sensor saw
     near = {"rtol": 0, "atol": 1e-6 if kind == torch.float64 else 1e-5}
     assert_same(out, expected, **near, check_dtype=False, check_device=False)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from test_model import small, some_images
+from test_model import assert_same, small, some_images
 
 from ramlib import Trace
 from ramlib.data import Images
@@ -22,17 +22,18 @@ def tensors(trace):
 @pytest.fixture
 def trace():
     """Six episodes of colour images, with two scales, that clamp some places."""
-    model = small(num_scales=2, num_channels=3, location_std=0.8)
+    model = small(num_scales=2, num_channels=3, num_glimpses=5, location_std=0.8)
     how = {"generator": 0, "deterministic": False, "classes": NAMES}
     return model.look(some_images(6, 3), torch.arange(6) % 4, **how)
 
 
 def test_it_shows_what_the_sensor_sees_where_the_policy_looks(trace):
-    assert trace.patches.shape == (6, 3, 2, 3, 3, 3)
-    assert (trace.num_glimpses, trace.num_scales, trace.glimpse_size) == (3, 2, 3)
-    assert repr(trace) == "Trace of 6 episodes of 3 glimpses at 7 × 9"
+    assert trace.patches.shape == (6, 5, 2, 3, 3, 3)
+    assert (trace.num_glimpses, trace.num_scales, trace.glimpse_size) == (5, 2, 3)
+    assert repr(trace) == "Trace of 6 episodes of 5 glimpses at 7 × 9"
+    assert trace.cpu() != trace  # no comparison of tensors
     assert Trace._repr_html_(trace).lstrip().startswith("<div")  # the player
-    for t in range(3):
+    for t in range(5):
         seen = GlimpseSensor(3, 2, 3)(trace.images, trace.locations[:, t])
         assert torch.equal(trace.patches[:, t].flatten(1), seen.double())
     assert torch.equal(trace.locations, trace.samples.clamp(-1, 1))
@@ -60,10 +61,8 @@ def test_a_trace_says_what_forward_says(learned, deterministic):
         "probs": out["step_logits"].softmax(-1),
         "values": out["values"][:, -3:],
     }
-    assert tensors(trace).keys() == expected.keys()
-    for name, tensor in tensors(trace).items():
-        torch.testing.assert_close(tensor, expected[name])
-        assert not tensor.requires_grad
+    assert_same(tensors(trace), expected)
+    assert not any(tensor.requires_grad for tensor in tensors(trace).values())
     assert torch.equal(trace.predictions, trace.probs.argmax(-1))
 
 
@@ -80,20 +79,13 @@ def test_labels_and_classes_come_with_images_or_beside_them():
 
 
 def test_episodes_are_selected_from_every_tensor(trace):
-    keys = (
-        slice(1, 3),
-        [0, 3],
-        -1,
-        np.int64(2),
-        torch.tensor([5, 1]),
-        torch.arange(6) > 3,
-    )
+    C = torch.arange(6)
+    keys = slice(1, 3), [0, 3], -1, np.int64(2), C[[5, 1]], C > 3
     kept = [1, 2], [0, 3], [5], [2], [5, 1], [4, 5]
     for key, episodes in zip(keys, kept, strict=True):
-        part = trace[key].cpu()
+        part, whole = trace[key].cpu(), tensors(trace)
         assert (part.classes, len(part)) == (NAMES, len(episodes))
-        for name, tensor in tensors(part).items():
-            assert torch.equal(tensor, tensors(trace)[name][episodes]), name
+        assert_same(tensors(part), {name: x[episodes] for name, x in whole.items()})
     assert len(list(trace)) == 6  # an episode that is not there is an IndexError
     with pytest.raises(dataclasses.FrozenInstanceError):
         trace.labels = None
