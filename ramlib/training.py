@@ -289,7 +289,7 @@ class Trainer:
                 named = out["step_logits"][:, -1].argmax(-1)
                 targets = labels.repeat_interleave(c.num_rollouts)
                 error = (named != targets).float().mean()
-            spread = out["locations"].std(dim=0).mean()
+            spread = out["looked"].std(dim=0).mean()
             one = torch.ones_like(error)
             statistics = torch.stack([*losses, error, spread, one]).detach()
         return losses.total, statistics

@@ -27,11 +27,10 @@ FLOOR = {m: n for n, line in enumerate(FLOORS.splitlines()) for m in line.split(
 PICTURES = {"checks", "figures", "player", "sensor", "trace"}
 
 PACKAGE = Path(ramlib.__file__).parent
-FILES = {
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
-TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in FILES.items()}
+TREES = {}
+for path in sorted(PACKAGE.rglob("*.py")):
+    dotted = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    TREES[dotted] = ast.parse(path.read_text("utf-8"))
 each_file = pytest.mark.parametrize("name", TREES)
 
 

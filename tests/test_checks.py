@@ -154,7 +154,9 @@ bad(loss, "[0, 3]", torch.full((8, 3), 4), torch.full((8, 3), -1))
 bad(loss, "labels", C[:0], None)
 wrong(give(loss, "out"), "step_logits|values", {}, None, [OUT])
 bad(give(loss, "out"), "(3, 4)|(1, H, W)", MODEL(U8[0, 0]))
-bad(lambda v: loss(v, baseline="leave-one-out"), "1|8", C.repeat(2))
+bad(lambda v: loss(v, baseline="leave-one-out"), "is 1|8", C.repeat(2))
+paid = {**OUT, "rewards": torch.zeros(8, 3)}
+bad(lambda v: loss(None, paid, baseline=v), "is 1|8", "leave-one-out")
 zeros = torch.zeros(3, 5)
 for each in (losses.reinforce_loss, losses.baseline_loss):
     call = give(lambda pair, each=each: each(*pair), "pair")

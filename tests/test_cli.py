@@ -90,19 +90,19 @@ def test_resuming_takes_the_options_of_the_run(run_folder, broken_run, capsys):
     assert [line["epoch"] for line in read_metrics(broken_run)] == [1, 2]
 
 
+@pytest.fixture
+def mnist_is_absent(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAMLIB_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
+
+
 def test_a_run_keeps_to_the_digits_that_auto_found_at_its_start(
-    tmp_path, monkeypatch, mnist_is_absent
+    tmp_path, mnist_is_absent
 ):
     folder = tmp_path / "run"
     assert run("train", *QUICK, "--source", "auto", "--folder", folder) == 0
     again = cli.parse(["train", "--resume", "--folder", str(folder)])
     assert again.images.source == "bundled"
-
-
-@pytest.fixture
-def mnist_is_absent(tmp_path, monkeypatch):
-    monkeypatch.setenv("RAMLIB_DATA", str(tmp_path / "nothing"))
-    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
 
 
 @pytest.mark.parametrize("ending", ["html", "gif", "png", "txt"])

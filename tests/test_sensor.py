@@ -142,20 +142,22 @@ def test_large_images_do_not_lose_a_digit():
     sensor, places = GlimpseSensor(4, 3), torch.tensor([[0.99, 0.99]])
     white = torch.full((1, 1, 2902, 2902), 255, dtype=torch.uint8)
     table = sensor.prepare(white)
-    assert table[0, 0, -1, -1] == 255 * 2902**2
-    assert table[0, 0, 3, 4] == 255 * 3 * 4
+    assert table[0, 0, -1, -1].item() == 255 * 2902**2
+    assert table[0, 0, 3, 4].item() == 255 * 3 * 4
     assert torch.equal(sensor.look(table, places), torch.ones(1, 48))
     floats = random_images((1, 1, 2048, 2048), torch.float32)
     expected = brute_batch(floats, places, 4, 3)
     torch.testing.assert_close(sensor(floats, places).double(), expected, **EXACT)
 
 
-def test_a_location_in_double_precision_is_not_rounded():
-    # just left of a tie, which float32 could not tell from the tie itself
-    image = random_images((1, 6))
-    for x, pixel in ((0.0, 3), (-1e-12, 2)):
-        seen = GlimpseSensor(1)(image, torch.tensor([x, 0], dtype=torch.float64))
-        assert seen == image[0, pixel] / 255
+def test_no_precision_is_lost_between_a_location_and_its_pixel():
+    # 1e-12 left of a tie, which float32 could not tell from it; and half precision,
+    # which holds the location but could not count the pixels
+    image, kinds = random_images((1, 3000)), (torch.float64, *FLOATS)
+    for x, kind in zip((-1e-12, 0.0, 0.29, 0.3, 0.7), kinds, strict=True):
+        place = torch.tensor([x, 0], dtype=kind)
+        pixel = image[0, nearest(place[0], 1, 3000)]
+        assert GlimpseSensor(1)(image, place) == pixel / 255
 
 
 def test_gradients_reach_float_images_and_no_location():
@@ -170,11 +172,9 @@ def test_gradients_reach_float_images_and_no_location():
 # --- coordinates ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_pixels_by_hand(dtype):
-    locations = [[-1.0, -1.0], [1.0, 1.0], [0.0, 0.0], [0.5, -0.5], [2.0, -2.0]]
-    pixels = [[0.0, 0.0], [6.0, 4.0], [3.0, 2.0], [4.5, 1.0], [9.0, -2.0]]
-    locations, pixels = (torch.tensor(x, dtype=dtype) for x in (locations, pixels))
+def test_pixels_by_hand():
+    locations = torch.tensor([[-1.0, -1.0], [1.0, 1.0], [0.5, -0.5], [2.0, -2.0]])
+    pixels = torch.tensor([[0.0, 0.0], [6.0, 4.0], [4.5, 1.0], [9.0, -2.0]])
     assert torch.equal(to_pixels(locations, height=4, width=6), pixels)
     assert torch.equal(to_locations(pixels, height=4, width=6), locations)
 

@@ -194,7 +194,8 @@ def test_schedules_are_linear_and_a_constant_std_stays():
 
 
 def test_the_std_of_the_schedule_reaches_the_policy():
-    trainer = a_trainer(final_location_std=1e-4, batch_size=1000, epochs=1000)
+    chooser = dataclasses.replace(TINY, learn_first_location=True)
+    trainer = a_trainer(chooser, final_location_std=1e-4, batch_size=1000, epochs=1000)
     spreads = []
     for step in (0, 999):
         trainer.step = step
@@ -239,6 +240,14 @@ def test_larger_canvases_with_every_option_train(tmp_path, task, core):
     assert batch["table"].shape == (400, 1, 41, 41)
 
 
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_single_glimpse_trains_too(tmp_path, learned):
+    model = dataclasses.replace(TINY, num_glimpses=1, learn_first_location=learned)
+    record, lines = a_run(tmp_path, model)
+    assert record["steps"] == 4
+    assert all(math.isfinite(x) for x in lines[-1].values())
+
+
 def test_each_group_of_parameters_is_clipped_by_itself():
     trainer = a_trainer(clip_norm=1e-3)
     trainer.update(trainer.draw())
@@ -262,6 +271,18 @@ def test_catch_is_learned_from_nothing(tmp_path):
     record = train(new_model(config, 0), task, training, tmp_path, progress=False)
     assert record["validation_error"] < 30  # a paddle that stays misses 7 of 8
     assert record["task"] == {"game": "catch", "size": 8, "width": 1}
+
+
+def test_rollouts_of_one_game_are_compared_with_each_other():
+    config = RAMConfig(num_glimpses=3, num_actions=3, hidden_size=8)
+    options = small(batch_size=4, num_rollouts=3, baseline="leave-one-out")
+    trainer = Trainer(new_model(config, 0), CatchTask(size=4, episodes=8), options)
+    batch = trainer.draw()
+    games = batch["ball"].view(4, 3, 4)
+    assert torch.equal(games, games[:, :1].expand(4, 3, 4))
+    assert not torch.equal(batch["location"][0], batch["location"][1])
+    trainer.update(batch)
+    assert 0 <= trainer.averages()["reward"] <= 1
 
 
 # --- resuming -------------------------------------------------------------------------
