@@ -199,7 +199,7 @@ class Plot:
         for axis, (title, names) in zip(axes, curves.items(), strict=True):
             for name in names:
                 points = [(line["epoch"], line[name]) for line in lines]
-                axis.plot(*zip(*points, strict=True), label=name)
+                axis.plot(*zip(*points, strict=True), label=name.replace("_", " "))
             axis.set(title=title, xlabel="epoch")
             axis.legend()
         out = self.out or self.run_folder / "metrics.png"
