@@ -29,6 +29,7 @@ __all__ = [
     "Seed",
     "Share",
     "Width",
+    "as_generator",
     "check",
     "check_fields",
     "check_images",
@@ -257,3 +258,13 @@ def check_labels(
             f"labels span [{low}, {high}], but there are {num_actions} classes: they "
             f"must lie in [0, {num_actions - 1}]"
         )
+
+
+def as_generator(
+    generator: torch.Generator | int | None, device: torch.device
+) -> torch.Generator | None:
+    """Make a generator of a seed; a generator, or None, stays what it is."""
+    if generator is None or isinstance(generator, torch.Generator):
+        return generator
+    seed = check("generator", generator, Seed)
+    return torch.Generator(device).manual_seed(seed)

@@ -30,7 +30,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ramlib.checks import Range, Seed, check, check_fields, check_labels, check_tensor
+from ramlib.checks import (
+    Range,
+    as_generator,
+    check,
+    check_fields,
+    check_labels,
+    check_tensor,
+)
 from ramlib.files import write
 
 __all__ = [
@@ -474,9 +481,7 @@ def cluttered(
     """
     device = images.images.device
     indices = as_indices(indices, len(images)).to(device)
-    if not isinstance(generator, torch.Generator | None):
-        seed = check("generator, as a seed,", generator, Seed)
-        generator = torch.Generator(device).manual_seed(seed)
+    generator = as_generator(generator, device)
     where = generator.device if generator else device
 
     def randint(high: int, shape: tuple[int, ...]) -> Tensor:

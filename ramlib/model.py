@@ -231,7 +231,9 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
         if draws is None:
             T = self.config.num_glimpses if num_glimpses is None else num_glimpses
             checks.check("num_glimpses", T, checks.NumGlimpses)
-            draws = self.draw(N, as_generator(generator, self.device), T, ("action",))
+            draws = self.draw(
+                N, checks.as_generator(generator, self.device), T, ("action",)
+            )
             if checks.check("deterministic", deterministic, bool) and generator is None:
                 draws |= {k: torch.zeros_like(v) for k, v in draws.items()}
         elif generator is not None or num_glimpses is not None:
@@ -338,13 +340,3 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
         if places.dim() == len(shape):
             return places.expand(N, *shape).contiguous()
         return places if len(places) == N else places.repeat_interleave(M, dim=0)
-
-
-def as_generator(
-    generator: torch.Generator | int | None, device: torch.device
-) -> torch.Generator | None:
-    """Make a generator of a seed; a generator, or None, stays what it is."""
-    if generator is None or isinstance(generator, torch.Generator):
-        return generator
-    seed = checks.check("generator", generator, checks.Seed)
-    return torch.Generator(device).manual_seed(seed)

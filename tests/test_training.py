@@ -630,6 +630,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert about == {"step": 1}
     assert torch.equal(tensors["x"], torch.ones(2))
     assert path.stat().st_mode & 0o044 == 0o044  # others may read it
+    assert [one.name for one in tmp_path.iterdir()] == [runs.LAST]
 
 
 # --- evaluation -----------------------------------------------------------------------
