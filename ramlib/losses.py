@@ -209,10 +209,10 @@ def taught(
     if step_loss:
         steps = cross_entropy(every.transpose(1, 2), targets, reduction="none")
         task = (1 - step_loss) * task + step_loss * (steps * share).sum(dim=1).mean()
-    right = (every.detach().argmax(-1) == targets).to(last.dtype)
     if reward == "per-step":
-        return task, right * share
-    return task, functional.pad(right[:, -1:], (T - 1, 0))
+        return task, (every.argmax(-1) == targets) * share
+    right = (last.argmax(-1) == targets[:, -1]).to(last.dtype)
+    return task, functional.pad(right[:, None], (T - 1, 0))  # 0 until the end
 
 
 def check_out(out: dict[str, Tensor], labels: Tensor | None) -> None:

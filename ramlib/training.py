@@ -286,9 +286,8 @@ class Trainer:
         with torch.no_grad():
             error = 1 - losses.reward
             if labels is not None:
-                named = out["step_logits"][:, -1].argmax(-1)
                 targets = labels.repeat_interleave(c.num_rollouts)
-                error = (named != targets).float().mean()
+                error = (out["logits"].argmax(-1) != targets).float().mean()
             spread = out["looked"].std(dim=0).mean()
             one = torch.ones_like(error)
             statistics = torch.stack([*losses, error, spread, one]).detach()

@@ -87,13 +87,11 @@ def brute(out, labels, baseline, reward, step_loss, M):
     for n, t in itertools.product(range(N), range(T)):
         if labels is None or (labels.dim() == 2 and labels[n, t] == -100):
             continue
+        label, last = labels[n // M if labels.dim() == 1 else (n, t)], float(t == T - 1)
+        taught = (1 - step_loss) * last + step_loss / T
+        paid = last if reward == "final" else 1 / T
         if labels.dim() == 2:
-            label, taught = labels[n, t], 1 / (labels[n] >= 0).sum()
-            paid = taught
-        else:
-            label, last = labels[n // M], float(t == T - 1)
-            taught = (1 - step_loss) * last + step_loss / T
-            paid = last if reward == "final" else 1 / T
+            taught = paid = 1 / (labels[n] >= 0).sum()
         logits = out["step_logits"][n, t]
         task[n] -= taught * logits.log_softmax(0)[label]
         rewards[n, t] = paid * (logits.argmax() == label)

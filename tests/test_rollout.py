@@ -26,8 +26,8 @@ class Walk(World):
     acts = ("action",)
 
     def __init__(self, first):
-        self.first, self.field, self.told = first, torch.arange(N) % 3, []
-        self.been, self.steps = [], []
+        self.first, self.field = first, torch.arange(N) % 3
+        self.told, self.been, self.steps = [], [], []
 
     def look(self, location):
         self.told.append("look")
