@@ -32,6 +32,7 @@ __all__ = [
     "as_generator",
     "check",
     "check_fields",
+    "check_finite",
     "check_images",
     "check_labels",
     "check_locations",
@@ -151,6 +152,13 @@ def check_tensor(name: str, value: object, device: torch.device | None = None) -
     if value.is_meta or (device is not None and value.device != device):
         there, here = value.device, device or "cpu"
         raise ValueError(f"{name} is on {there}, not {here}; move it with .to(device)")
+
+
+def check_finite(model: torch.nn.Module) -> None:
+    """Raise a ValueError unless all weights of a model are finite."""
+    sums = torch.stack([p.detach().sum().float() for p in model.parameters()])
+    if not torch.isfinite(sums).all():
+        raise ValueError("the model's weights hold NaN or infinity; train it again")
 
 
 def check_images(

@@ -45,6 +45,7 @@ class Losses(NamedTuple):
 
 def reward_to_go(rewards: Tensor) -> Tensor:
     """Add up what is paid from each step on: (N, T) -> (N, T)."""
+    check_pair("rewards", rewards, "rewards", rewards)
     return rewards.flip(1).cumsum(dim=1).flip(1)
 
 
@@ -61,6 +62,7 @@ def leave_one_out(returns: Tensor, num_rollouts: int) -> Tensor:
     Raises:
         ValueError: if M is 1, or does not divide N.
     """
+    check_pair("returns", returns, "returns", returns)
     check("num_rollouts", num_rollouts, int)
     if num_rollouts < 2 or len(returns) % num_rollouts:
         raise ValueError(
@@ -169,7 +171,7 @@ def hybrid_loss(
     if labels is not None:
         task, paid = taught(out, labels, step_loss, reward)
         rewards = paid if rewards is None else rewards
-    returns = reward_to_go(rewards)  # (N, T)
+    returns = reward_to_go(rewards.to(values.dtype))  # (N, T)
     alive = out.get("alive", torch.ones_like(returns))
     episode = returns[:, 0].mean()
     live = alive
@@ -227,6 +229,12 @@ def check_out(out: dict[str, Tensor], labels: Tensor | None) -> None:
             "give the model images of shape (1, H, W) for a single one"
         )
     N, T, A = logits.shape
+    for name in {"rewards", "alive"} & set(out):
+        check_tensor(name, out[name])
+        if out[name].shape != (N, T):
+            raise ValueError(
+                f"{name} has shape {tuple(out[name].shape)}; give {(N, T)}"
+            )
     if labels is None and "rewards" not in out:
         raise ValueError("out has no rewards: give labels, to say what is right")
     if labels is not None:

@@ -157,7 +157,10 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
             The noise of every head, (N, T, …): zeros would take what is likeliest. And
             "first_location" (N, 2), uniform in [-1, 1]², unless the model chooses it.
         """
-        N, T = num_episodes, num_glimpses or self.config.num_glimpses
+        N = checks.check("num_episodes", num_episodes, checks.Count)
+        T = checks.check("num_glimpses", num_glimpses, checks.NumGlimpses | None)
+        T = T or self.config.num_glimpses
+        generator = checks.as_generator(generator, self.device)
         device = self.device if generator is None else generator.device
         first = torch.rand(N, 2, generator=generator, device=device) * 2 - 1
         draws, K = {}, T
@@ -226,6 +229,7 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
         """
         single = isinstance(images, Tensor) and images.dim() == 2 and num_rollouts == 1
         images = checks.check_images(images, self.config.num_channels, self.device)
+        checks.check_finite(self)
         M = checks.check("num_rollouts", num_rollouts, checks.Count)
         B, N = len(images), len(images) * M
         if draws is None:
@@ -290,7 +294,7 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
         c, M = self.config, options.get("num_rollouts", 1)
         images = checks.check_images(images, c.num_channels)
         if labels is not None:
-            checks.check_labels(labels := torch.as_tensor(labels), c.num_actions)
+            checks.check_labels(labels, c.num_actions)
             if len(labels) != len(images):
                 raise ValueError(f"{len(labels)} labels for {len(images)} images")
         with torch.no_grad():
@@ -328,7 +332,7 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
             checks.check_locations(
                 f"draws[{name!r}]", draws[name], [shape], None, limit
             )
-        return dict(draws)
+        return {name: draws[name].to(self.location_network.std) for name in wanted}
 
     def _places(self, name, places, B: int, M: int, shape: tuple) -> Tensor:
         """Check places that were given, and bring them to (N, *shape)."""

@@ -226,3 +226,34 @@ def test_numpys_numbers_and_the_ends_of_a_range_are_taken():
     places = [XY.to(kind) for kind in (torch.bool, torch.int8, torch.float16, XY.dtype)]
     seen = [model(first_location=x, generator=0)["logits"] for x in places]
     assert all(torch.equal(each, seen[-1]) for each in seen)
+
+
+def with_nan():
+    model = small()
+    model.core.hidden_to_hidden.bias.data[0] = NAN
+    return model
+
+
+LATER = {
+    "weights hold NaN": lambda: with_nan()(U8),
+    "num_episodes is -1": lambda: MODEL.draw(-1),
+    "num_glimpses is 0": lambda: MODEL.draw(2, None, 0),
+    "rewards has shape (8, 1)": lambda: loss(out={**OUT, "rewards": torch.ones(8, 1)}),
+    "alive has shape (8,)": lambda: loss(out={**OUT, "alive": torch.ones(8)}),
+    "rewards has shape (3,)": lambda: losses.reward_to_go(torch.ones(3)),
+    "returns has shape (4,)": lambda: losses.leave_one_out(torch.ones(4), 2),
+}
+
+
+@pytest.mark.parametrize("words", LATER)
+def test_what_would_end_in_a_raw_message_is_refused_too(words):
+    with pytest.raises(ValueError) as caught:
+        LATER[words]()
+    assert words in str(caught.value)
+
+
+def test_draws_and_rewards_of_another_dtype_are_taken():
+    doubled = {name: noise.float() for name, noise in DRAWS.items()}
+    assert torch.allclose(model(draws=doubled)["values"], model(draws=DRAWS)["values"])
+    whole = {**OUT, "rewards": torch.ones(8, 3, dtype=torch.int64)}
+    assert loss(out=whole).reward == 3

@@ -698,7 +698,7 @@ def test_evaluations_name_what_is_wrong(model, options, error, says):
 def test_a_model_that_gives_nan_or_does_not_fit_has_no_error():
     broken = new_model(TINY, 0)
     broken.core.feature_to_hidden.bias.data[0] = math.nan
-    with pytest.raises(ValueError, match="gives NaN"):
+    with pytest.raises(ValueError, match="weights hold NaN"):
         evaluate(broken, images("test"))
     few = new_model(dataclasses.replace(TINY, num_actions=5), 0)
     with pytest.raises(ValueError, match="labels span"):
