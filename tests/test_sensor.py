@@ -130,9 +130,8 @@ def test_a_batch_equals_its_images_one_by_one():
 # --- exactness and reach --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
-def test_wholly_outside_is_exactly_black(dtype):
-    images = random_images((1, 20, 20), dtype)
+def test_wholly_outside_is_exactly_black():
+    images = random_images((1, 20, 20), torch.float32)
     for place in ([3.5, 0.0], [0.0, -3.5], [1e30, -1e30], [-3e38, 3e38]):
         assert not GlimpseSensor(8, 2)(images, torch.tensor([place])).any()
 
