@@ -240,7 +240,7 @@ def check_out(out: dict[str, Tensor], labels: Tensor | None) -> None:
     if labels is not None:
         check_tensor("labels", labels, logits.device)
         if labels.dim() == 2 and labels.shape == (N, T):
-            labels = torch.where(labels == -100, 0, labels).flatten()
+            labels = labels.masked_fill(labels == -100, 0).flatten()
             N = N * T
         check_labels(labels, A, N)
 

@@ -230,6 +230,7 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
         single = isinstance(images, Tensor) and images.dim() == 2 and num_rollouts == 1
         images = checks.check_images(images, self.config.num_channels, self.device)
         checks.check_finite(self)
+        checks.check("deterministic", deterministic, bool)
         M = checks.check("num_rollouts", num_rollouts, checks.Count)
         B, N = len(images), len(images) * M
         if draws is None:
@@ -238,7 +239,7 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
             draws = self.draw(
                 N, checks.as_generator(generator, self.device), T, ("action",)
             )
-            if checks.check("deterministic", deterministic, bool) and generator is None:
+            if deterministic and generator is None:
                 draws |= {k: torch.zeros_like(v) for k, v in draws.items()}
         elif generator is not None or num_glimpses is not None:
             raise ValueError("draws hold all that is random, and T: give them alone")

@@ -13,6 +13,7 @@ log-probability of a choice, through which REINFORCE reaches the network.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,9 @@ class GlimpseNetwork(nn.Module):
         glimpse_hidden_size: width of the "what" and of the "where" layer.
         hidden_size: D, the width of the result.
         encoder: "linear", or "conv" for two 3 × 3 convolutions before the "what" layer.
+
+    Raises:
+        ValueError: if `encoder` is neither.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class GlimpseNetwork(nn.Module):
         encoder: str = "linear",
     ):
         super().__init__()
+        check("encoder", encoder, Literal["linear", "conv"])
         g, planes = glimpse_size, num_planes
         self.patch_to_what = nn.Linear(planes * g**2, glimpse_hidden_size)
         if encoder == "conv":

@@ -69,6 +69,8 @@ def retina_boxes(
     Returns:
         (..., S, 3): left, top and side of each square in pixels, finest first.
     """
+    if locations.dtype != torch.float64:  # as the sensor does: half cannot count pixels
+        locations = locations.float()
     sides = glimpse_size * 2 ** torch.arange(num_scales, device=locations.device)
     left = corner(locations[..., :1], sides, width)  # (..., S)
     top = corner(locations[..., 1:], sides, height)

@@ -13,7 +13,7 @@ from test_model import drawn, small, some_images
 
 from ramlib import RAMConfig, RecurrentAttentionModel, checks, losses
 from ramlib.files import to_json
-from ramlib.networks import CoreNetwork, LocationNetwork
+from ramlib.networks import CoreNetwork, GlimpseNetwork, LocationNetwork
 from ramlib.sensor import GlimpseSensor
 
 NAN, INF = math.nan, math.inf
@@ -249,3 +249,12 @@ def test_numbers_of_any_dtype_are_taken(kind):
     other = {name: noise.to(kind) for name, noise in draws.items()}
     assert torch.equal(model(draws=other)["values"], model(draws=draws)["values"])
     assert loss(out={**OUT, "rewards": torch.ones(8, 3).to(kind)}).reward == 3
+
+
+def test_what_was_taken_in_silence_is_refused():
+    with pytest.raises(TypeError, match="deterministic is 'no'"):
+        model(draws=DRAWS, deterministic="no")
+    with pytest.raises(ValueError, match="encoder is 'x'"):
+        GlimpseNetwork(encoder="x")
+    with pytest.raises(ValueError, match=r"labels are torch\.bool"):
+        loss(torch.zeros(8, 3, dtype=torch.bool))

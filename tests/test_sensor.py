@@ -158,6 +158,13 @@ def test_no_precision_is_lost_between_a_location_and_its_pixel():
         assert GlimpseSensor(1)(image, place) == pixel / 255
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_boxes_of_half_precision_are_where_the_sensor_looks(kind):
+    places = torch.linspace(-1, 1, 500).repeat(2, 1).T.to(kind)
+    boxes = retina_boxes(places, 8, 2, 300, 300)
+    assert torch.equal(boxes, retina_boxes(places.float(), 8, 2, 300, 300))
+
+
 def test_gradients_reach_float_images_and_no_location():
     images = random_images((2, 2, 6, 5), torch.float64) * 0.8 + 0.1
     images.requires_grad_()
