@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Annotated, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -23,12 +23,14 @@ __all__ = [
     "NonNegative",
     "NumChannels",
     "NumGlimpses",
+    "NumPatches",
     "NumScales",
     "Positive",
     "Range",
     "Seed",
     "Share",
     "Width",
+    "all_finite",
     "as_generator",
     "check",
     "check_fields",
@@ -62,6 +64,7 @@ GlimpseSize = Annotated[int, Range(1, 512)]
 NumScales = Annotated[int, Range(1, 12)]
 NumChannels = Annotated[int, Range(1, 512)]
 NumGlimpses = Annotated[int, Range(1, 10_000)]
+NumPatches = Annotated[int, Range(0, 10_000)]
 Width = Annotated[int, Range(1, 16_384)]
 Count = Annotated[int, Range(1, 10**9)]
 Natural = Annotated[int, Range(0, 10**9)]
@@ -154,10 +157,15 @@ def check_tensor(name: str, value: object, device: torch.device | None = None) -
         raise ValueError(f"{name} is on {there}, not {here}; move it with .to(device)")
 
 
+def all_finite(tensors: Iterable[Tensor]) -> bool:
+    """Say whether every number is finite; waits for the device once."""
+    sums = torch.stack([tensor.detach().sum().float() for tensor in tensors])
+    return bool(torch.isfinite(sums).all())
+
+
 def check_finite(model: torch.nn.Module) -> None:
     """Raise a ValueError unless all weights of a model are finite."""
-    sums = torch.stack([p.detach().sum().float() for p in model.parameters()])
-    if not torch.isfinite(sums).all():
+    if not all_finite(model.parameters()):
         raise ValueError("the model's weights hold NaN or infinity; train it again")
 
 

@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from ramlib.checks import (
+    NumPatches,
     Range,
     as_generator,
     check,
@@ -111,8 +112,10 @@ class Images:
         if len(sides) != 3 or 0 in sides or labels.shape != (N,):
             shapes = f"{tuple(images.shape)} and {tuple(labels.shape)}"
             raise ValueError(f"the shapes are {shapes}; give (N, C, H, W) and (N,)")
-        top = int(labels.max()) if N else -1
-        classes = self.classes or map(str, range(min(top + 1, 2**16)))
+        classes = self.classes
+        if not classes:
+            top = int(labels.max()) if N else -1
+            classes = map(str, range(min(top + 1, 2**16)))
         classes = tuple(check("a class", name, str) for name in classes)
         if N:
             check_labels(labels, len(classes))
@@ -552,7 +555,7 @@ def paste(
     """
     (N, C, h, w), B, pixels = images.images.shape, len(indices), images.images
     H, W = as_sides(size, (h, w))
-    P = check("num_patches", P, Annotated[int, Range(0, 10_000)])
+    P = check("num_patches", P, NumPatches)
     p = check("patch_size", p, Annotated[int, Range(1, min(h, w))]) if P else 1
     if (needed := 2 if P else 1) > N:
         raise ValueError(f"there are {N} images; give {needed} or more")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -22,14 +22,15 @@ from ramlib.worlds.still import Still
 
 __all__ = ["PROTOCOLS", "evaluate"]
 
-PROTOCOLS = ("mean", "sampled", "average")
+Protocol = Literal["mean", "sampled", "average"]
+PROTOCOLS = get_args(Protocol)
 
 
 def evaluate(
     model: RecurrentAttentionModel,
     data: Images,
     *,
-    protocol: Literal["mean", "sampled", "average"] = "mean",
+    protocol: Protocol = "mean",
     num_rollouts: int = 10,
     seed: int = 0,
     num_glimpses: int | None = None,
@@ -60,7 +61,7 @@ def evaluate(
         ValueError: if one is out of range, the data does not fit the model, or the
             model's weights are not finite.
     """
-    check("protocol", protocol, Literal["mean", "sampled", "average"])
+    check("protocol", protocol, Protocol)
     M = check("num_rollouts", num_rollouts, Count) if protocol == "average" else 1
     batch_size = check("batch_size", batch_size, Count)
     generator = torch.Generator().manual_seed(check("seed", seed, Seed))

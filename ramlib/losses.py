@@ -24,13 +24,19 @@ from torch.nn.functional import cross_entropy
 from ramlib.checks import Share, check, check_labels, check_tensor
 
 __all__ = [
+    "Baseline",
     "Losses",
+    "Reward",
     "baseline_loss",
     "hybrid_loss",
     "leave_one_out",
     "reinforce_loss",
     "reward_to_go",
 ]
+
+
+Baseline = Literal["value", "leave-one-out", "none"]
+Reward = Literal["final", "per-step"]
 
 
 class Losses(NamedTuple):
@@ -121,8 +127,8 @@ def hybrid_loss(
     out: dict[str, Tensor],
     labels: Tensor | None = None,
     *,
-    baseline: Literal["value", "leave-one-out", "none"] = "value",
-    reward: Literal["final", "per-step"] = "final",
+    baseline: Baseline = "value",
+    reward: Reward = "final",
     step_loss: float = 0.0,
     num_rollouts: int | None = None,
     checked: bool = True,
@@ -161,8 +167,8 @@ def hybrid_loss(
             rollout of an image.
     """
     if checked:
-        check("baseline", baseline, Literal["value", "leave-one-out", "none"])
-        check("reward", reward, Literal["final", "per-step"])
+        check("baseline", baseline, Baseline)
+        check("reward", reward, Reward)
         check("step_loss", step_loss, Share)
         check_out(out, labels)
     values, (N, T) = out["values"], out["step_logits"].shape[:2]

@@ -141,7 +141,7 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
     def draw(
         self,
         num_episodes: int,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | int | None = None,
         num_glimpses: int | None = None,
         acts: tuple[str, ...] = (),
     ) -> dict[str, Tensor]:
@@ -149,7 +149,7 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
 
         Args:
             num_episodes: N.
-            generator: None for PyTorch's own.
+            generator: a `torch.Generator`, or a seed; None for PyTorch's own.
             num_glimpses: T, when it should differ from the config.
             acts: names of the heads that act, besides "location".
 
@@ -234,16 +234,13 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
         M = checks.check("num_rollouts", num_rollouts, checks.Count)
         B, N = len(images), len(images) * M
         if draws is None:
-            T = self.config.num_glimpses if num_glimpses is None else num_glimpses
-            checks.check("num_glimpses", T, checks.NumGlimpses)
-            draws = self.draw(
-                N, checks.as_generator(generator, self.device), T, ("action",)
-            )
+            draws = self.draw(N, generator, num_glimpses, ("action",))
             if deterministic and generator is None:
                 draws |= {k: torch.zeros_like(v) for k, v in draws.items()}
         elif generator is not None or num_glimpses is not None:
             raise ValueError("draws hold all that is random, and T: give them alone")
-        draws = self._checked(draws, N)
+        else:
+            draws = self._checked(draws, N)
         if first_location is not None:
             if "first_location" not in draws:
                 raise ValueError("this model chooses its first place; give locations")

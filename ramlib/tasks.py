@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
-from ramlib.checks import Range, check_fields
+from ramlib.checks import NumPatches, Range, check_fields
 from ramlib.data import Images, cluttered, digits, fixed_set, folder
 from ramlib.evaluation import evaluate
 from ramlib.model import RecurrentAttentionModel
@@ -40,7 +40,7 @@ class ImageConfig:
     images: Path | None = None
     task: Literal["plain", "translated", "cluttered"] = "plain"
     image_size: Annotated[int, Range(1, 16_384)] | None = None
-    num_patches: Annotated[int, Range(0, 10_000)] = 4
+    num_patches: NumPatches = 4
 
     def __post_init__(self):
         check_fields(self)

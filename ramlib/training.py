@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 import torch
@@ -25,8 +25,17 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ramlib import files
-from ramlib.checks import Count, NonNegative, Positive, Range, Seed, Share, check_fields
-from ramlib.losses import hybrid_loss
+from ramlib.checks import (
+    Count,
+    NonNegative,
+    Positive,
+    Range,
+    Seed,
+    Share,
+    all_finite,
+    check_fields,
+)
+from ramlib.losses import Baseline, Reward, hybrid_loss
 from ramlib.model import RAMConfig, RecurrentAttentionModel
 from ramlib.rollout import World, rollout
 from ramlib.runs import LAST, RunFolder, environment
@@ -72,8 +81,8 @@ class TrainConfig:
     weight_decay: NonNegative = 0.01
     clip_norm: NonNegative = 5.0
     final_location_std: Positive | None = None
-    baseline: Literal["value", "leave-one-out", "none"] = "value"
-    reward: Literal["final", "per-step"] = "final"
+    baseline: Baseline = "value"
+    reward: Reward = "final"
     step_loss: Share = 0.0
     evaluate_every: Count = 1
     checkpoint_every: Count = 500
@@ -305,11 +314,11 @@ class Trainer:
         """Average the statistics since the last evaluation; waits for the device."""
         *sums, count = self.sums.tolist()
         averages = {k: v / max(count, 1) for k, v in zip(STATISTICS, sums, strict=True)}
-        self._check_finite(averages["loss"])
+        self._check_finite(math.isfinite(averages["loss"]))
         return averages
 
-    def _check_finite(self, number: float) -> None:
-        if not math.isfinite(number):
+    def _check_finite(self, finite: bool) -> None:
+        if not finite:
             raise FloatingPointError(
                 f"the training has diverged by step {self.step}: begin another run, "
                 "with a lower learning rate or clip_norm; the checkpoint is from before"
@@ -354,8 +363,7 @@ class Trainer:
     def save(self, path: Path, seconds: float) -> None:
         """Write everything needed to go on; never what has diverged."""
         tensors = self.tensors()
-        for tensor in tensors.values():
-            self._check_finite(tensor.sum().item())
+        self._check_finite(all_finite(tensors.values()))
         progress = {"step": self.step, "seconds": seconds}
         progress |= {"best_error": self.best_error, "best_epoch": self.best_epoch}
         files.write_tensors(path, tensors, progress)
