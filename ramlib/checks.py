@@ -8,8 +8,10 @@ wrong kind, `ValueError` for one out of range.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import Annotated, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -25,6 +27,7 @@ __all__ = [
     "NumGlimpses",
     "NumPatches",
     "NumScales",
+    "OptionalWidth",
     "Positive",
     "Range",
     "Seed",
@@ -39,6 +42,7 @@ __all__ = [
     "check_labels",
     "check_locations",
     "check_tensor",
+    "checked",
     "from_dict",
 ]
 
@@ -48,16 +52,6 @@ class Range(NamedTuple):
 
     low: float = -math.inf
     high: float = math.inf
-    above: bool = False  # `low` itself is not among them
-
-    def __contains__(self, value: object) -> bool:
-        """Say whether a number lies in the range; NaN lies in none."""
-        begins = self.low < value if self.above else self.low <= value
-        return begins and value <= self.high
-
-    def __str__(self) -> str:
-        """Say what to give: "from 1 to 512", "above 0"."""
-        return f"{'above' if self.above else 'from'} {self.low:,} to {self.high:,}"
 
 
 GlimpseSize = Annotated[int, Range(1, 512)]
@@ -66,6 +60,7 @@ NumChannels = Annotated[int, Range(1, 512)]
 NumGlimpses = Annotated[int, Range(1, 10_000)]
 NumPatches = Annotated[int, Range(0, 10_000)]
 Width = Annotated[int, Range(1, 16_384)]
+OptionalWidth = Annotated[int, Range(0, 16_384)]
 Count = Annotated[int, Range(1, 10**9)]
 Natural = Annotated[int, Range(0, 10**9)]
 Seed = Annotated[int, Range(0, 2**63 - 1)]
@@ -108,10 +103,12 @@ def check(name: str, value: object, kind: object):
         return value
     abstract = {int: Integral, float: Real}.get(base, base)
     is_bool = type(value).__name__ in ("bool", "bool_")
-    wanted = KINDS[base] + (f" {limits}" if limits != Range() else "")
+    wanted = KINDS[base]
+    if limits != Range():
+        wanted += f" from {limits.low:,} to {limits.high:,}"
     if is_bool != (base is bool) or not (is_bool or isinstance(value, abstract)):
         raise TypeError(f"{name} is {value!r}; give {wanted}")
-    if base is not str and value not in limits:
+    if base is not str and not limits.low <= value <= limits.high:  # NaN fails too
         raise ValueError(f"{name} is {value!r}; give {wanted}")
     return base(value)
 
@@ -120,6 +117,21 @@ def check_fields(config: object) -> None:
     """Check every field of a frozen dataclass against its annotation, in place."""
     for name, kind in get_type_hints(type(config), include_extras=True).items():
         object.__setattr__(config, name, check(name, getattr(config, name), kind))
+
+
+def checked(function: Callable) -> Callable:
+    """Check what a function is given against its annotations, at every call."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def door(*args, **kwargs):
+        given = signature.bind(*args, **kwargs)
+        kinds = get_type_hints(function, include_extras=True)
+        for name in given.arguments.keys() & kinds.keys():
+            given.arguments[name] = check(name, given.arguments[name], kinds[name])
+        return function(*given.args, **given.kwargs)
+
+    return door
 
 
 def from_dict(cls, values: object):
@@ -187,32 +199,24 @@ def check_images(
         ValueError: if the shape does not fit, or a pixel is NaN or outside [0, 1].
     """
     check_tensor("images", images, device)
-    shape = tuple(images.shape)
-    if images.dim() not in (2, 3, 4) or images.numel() == 0:
-        raise ValueError(
-            f"images have shape {shape}; give (H, W), (B, H, W) or (B, C, H, W), with "
-            "at least one pixel"
-        )
+    shape, C = tuple(images.shape), num_channels
     images = images[None] if images.dim() == 2 else images
     images = images[:, None] if images.dim() == 3 else images
-    if images.shape[1] != num_channels:
+    if images.dim() != 4 or images.shape[1] != C or images.numel() == 0:
         raise ValueError(
-            f"images of shape {shape} have {images.shape[1]} channel(s), but this is "
-            f"for {num_channels}; give (B, {num_channels}, H, W)"
+            f"images have shape {shape}; give (H, W), (B, H, W) or (B, {C}, H, W): "
+            f"{C} channel(s), and at least one pixel"
         )
-    if images.dtype == torch.uint8:
-        return images
-    if images.dtype not in FLOATS:
+    if images.dtype not in (torch.uint8, *FLOATS):
         kind = images.dtype
-        raise TypeError(
-            f"images are {kind}; give uint8 in [0, 255], or float in [0, 1]"
-        )
-    low, high = images.detach().aminmax()
-    if not (low >= 0 and high <= 1):  # written so that NaN fails too
-        raise ValueError(
-            f"float images must lie in [0, 1], but these span [{low:g}, {high:g}]; "
-            "divide by 255, or pass uint8"
-        )
+        raise TypeError(f"images are {kind}; give uint8, or float in [0, 1]")
+    if images.dtype != torch.uint8:
+        low, high = images.detach().aminmax()
+        if not (low >= 0 and high <= 1):  # written so that NaN fails too
+            raise ValueError(
+                f"float images must lie in [0, 1], but these span [{low:g}, {high:g}]; "
+                "divide by 255, or pass uint8"
+            )
     return images
 
 

@@ -18,16 +18,16 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss, pad
 
-from ramlib.checks import Share, check, check_labels, check_tensor
+from ramlib.checks import Count, Share, check, check_labels, check_tensor, checked
 
 __all__ = [
     "Baseline",
     "Losses",
     "Reward",
     "baseline_loss",
+    "combine",
     "hybrid_loss",
     "leave_one_out",
     "reinforce_loss",
@@ -69,8 +69,7 @@ def leave_one_out(returns: Tensor, num_rollouts: int) -> Tensor:
         ValueError: if M is 1, or does not divide N.
     """
     check_pair("returns", returns, "returns", returns)
-    check("num_rollouts", num_rollouts, int)
-    if num_rollouts < 2 or len(returns) % num_rollouts:
+    if check("num_rollouts", num_rollouts, int) < 2 or len(returns) % num_rollouts:
         raise ValueError(
             f"leave-one-out compares the rollouts of an image: num_rollouts is "
             f"{num_rollouts}, for {len(returns)} episodes; make 2 or more of each"
@@ -120,18 +119,18 @@ def baseline_loss(values: Tensor, returns: Tensor) -> Tensor:
         ValueError: if the shapes differ or are not (N, K) with N ≥ 1.
     """
     check_pair("values", values, "returns", returns)
-    return functional.mse_loss(values, returns.detach())
+    return mse_loss(values, returns.detach())
 
 
+@checked
 def hybrid_loss(
     out: dict[str, Tensor],
     labels: Tensor | None = None,
     *,
     baseline: Baseline = "value",
     reward: Reward = "final",
-    step_loss: float = 0.0,
-    num_rollouts: int | None = None,
-    checked: bool = True,
+    step_loss: Share = 0.0,
+    num_rollouts: Count | None = None,
 ) -> Losses:
     """Combine the three losses of a rollout.
 
@@ -155,7 +154,6 @@ def hybrid_loss(
         step_loss: in [0, 1]; the share of the cross-entropy that is averaged over all
             glimpses and not taken at the last one alone; for labels (B,).
         num_rollouts: M; None: as many as there are episodes for each label.
-        checked: look at the arguments first; False never waits for the device.
 
     Returns:
         The losses, scalars.
@@ -163,26 +161,26 @@ def hybrid_loss(
     Raises:
         TypeError: if an argument is of the wrong kind.
         ValueError: if a name is unknown, a share out of range, `out` is of one image
-            without a leading size, labels do not fit it, or leave-one-out has but one
-            rollout of an image.
+            without a leading size, labels or M do not fit it, it was paid NaN, or
+            leave-one-out has but one rollout of an image.
     """
-    if checked:
-        check("baseline", baseline, Baseline)
-        check("reward", reward, Reward)
-        check("step_loss", step_loss, Share)
-        check_out(out, labels)
+    check_out(out, labels, num_rollouts)
+    return combine(out, labels, baseline, reward, step_loss, num_rollouts)
+
+
+def combine(out, labels, baseline, reward, step_loss, num_rollouts) -> Losses:
+    """Give the `hybrid_loss`, unchecked: it never waits for the device."""
     values, (N, T) = out["values"], out["step_logits"].shape[:2]
     task, rewards = values.new_zeros(()), out.get("rewards")
     M = num_rollouts or (1 if labels is None else N // len(labels))
     if labels is not None:
         task, paid = taught(out, labels, step_loss, reward)
         rewards = paid if rewards is None else rewards
-    returns = reward_to_go(rewards.to(values.dtype))  # (N, T)
-    alive = out.get("alive", torch.ones_like(returns))
-    episode = returns[:, 0].mean()
-    live = alive
-    if values.shape[1] > T:  # the first place is chosen before the first glimpse
-        returns, live = (torch.cat([x[:, :1], x], dim=1) for x in (returns, alive))
+    # Where the first place is chosen too, that is before the first glimpse is paid.
+    lead = values.shape[1] - T
+    returns = reward_to_go(pad(rewards.to(values.dtype), (lead, 0)))  # (N, lead + T)
+    alive = out.get("alive", torch.ones_like(returns[:, lead:]))
+    alive = torch.cat([alive[:, :lead], alive], dim=1)
     advantage = returns
     if baseline != "none":
         base = values if baseline == "value" else leave_one_out(returns, M)
@@ -194,15 +192,15 @@ def hybrid_loss(
             continue
         # A place is chosen one step before it is looked at; all else, beside a glimpse.
         K = log_probs.shape[1]
-        begin = 0 if name == "location_log_probs" else returns.shape[1] - K
-        log_probs = log_probs * alive[:, T - K :]
+        begin = 0 if name == "location_log_probs" else lead + T - K
+        log_probs = log_probs * alive[:, lead + T - K :]
         policy = policy + reinforce_loss(log_probs, advantage[:, begin : begin + K])
-    value = baseline_loss(values * live, returns * live)
-    return Losses(task + policy + value, task, policy, value, episode)
+    value, episode = baseline_loss(values * alive, returns * alive), returns[:, 0]
+    return Losses(task + policy + value, task, policy, value, episode.mean())
 
 
 def taught(
-    out: dict[str, Tensor], labels: Tensor, step_loss: float, reward: str
+    out: dict, labels: Tensor, step_loss: float, reward: str
 ) -> tuple[Tensor, Tensor]:
     """Give the cross-entropy with the labels, and what right classes pay: (N, T)."""
     last, every = out["logits"], out["step_logits"]  # (N, A), (N, T, A)
@@ -220,11 +218,11 @@ def taught(
     if reward == "per-step":
         return task, (every.argmax(-1) == targets) * share
     right = (last.argmax(-1) == targets[:, -1]).to(last.dtype)
-    return task, functional.pad(right[:, None], (T - 1, 0))  # 0 until the end
+    return task, pad(right[:, None], (T - 1, 0))  # 0 until the end
 
 
-def check_out(out: dict[str, Tensor], labels: Tensor | None) -> None:
-    """Raise unless `out` is of a batch, and labels fit it."""
+def check_out(out: dict, labels: Tensor | None, num_rollouts: int | None) -> None:
+    """Raise unless `out` is of a batch, and labels and M fit it."""
     names = ("logits", "step_logits", "values", "location_log_probs")
     if not isinstance(out, dict) or not set(names) <= set(out):
         raise TypeError(f"out lacks one of {names}; give what a model returns")
@@ -236,19 +234,22 @@ def check_out(out: dict[str, Tensor], labels: Tensor | None) -> None:
         )
     N, T, A = logits.shape
     for name in {"rewards", "alive"} & set(out):
-        check_tensor(name, out[name])
-        if out[name].shape != (N, T):
-            raise ValueError(
-                f"{name} has shape {tuple(out[name].shape)}; give {(N, T)}"
-            )
+        check_tensor(name, paid := out[name])
+        if paid.shape != (N, T) or not paid.isfinite().all():
+            shape = tuple(paid.shape)
+            raise ValueError(f"{name} has shape {shape}, or NaN; give finite {(N, T)}")
     if labels is None and "rewards" not in out:
         raise ValueError("out has no rewards: give labels, to say what is right")
+    M, rest = num_rollouts or 1, N
     if labels is not None:
         check_tensor("labels", labels, logits.device)
         if labels.dim() == 2 and labels.shape == (N, T):
-            labels = labels.masked_fill(labels == -100, 0).flatten()
-            N = N * T
-        check_labels(labels, A, N)
+            check_labels(labels[labels != -100], A)
+        else:
+            check_labels(labels, A, N)
+            rest = N // len(labels)
+    if rest % M:
+        raise ValueError(f"num_rollouts is {M}, which does not divide {rest} episodes")
 
 
 def check_pair(name: str, one: Tensor, other_name: str, other: Tensor) -> None:

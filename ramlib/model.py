@@ -12,7 +12,7 @@ T glimpses make T - 1 choices of place: nothing is chosen that is not looked at.
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ class RAMConfig:
     num_channels: checks.NumChannels = 1
     core: Literal["rnn", "lstm", "gru"] = "rnn"
     glimpse_encoder: Literal["linear", "conv"] = "linear"
-    location_hidden_size: Annotated[int, checks.Range(0, 16_384)] = 0
+    location_hidden_size: checks.OptionalWidth = 0
     learn_first_location: bool = False
     identity_init: checks.Share = 0.0
     use_lstm: InitVar[bool] = False

@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ramlib.checks import Count, Natural, Positive, Share, check
+from ramlib.checks import GlimpseSize, OptionalWidth, Positive, Share, Width, checked
 
 __all__ = [
     "ActionNetwork",
@@ -46,19 +46,20 @@ class GlimpseNetwork(nn.Module):
         encoder: "linear", or "conv" for two 3 × 3 convolutions before the "what" layer.
 
     Raises:
-        ValueError: if `encoder` is neither.
+        TypeError: if a value is of the wrong kind.
+        ValueError: if a size is out of range, or `encoder` is neither.
     """
 
+    @checked
     def __init__(
         self,
-        glimpse_size: int = 8,
-        num_planes: int = 1,
-        glimpse_hidden_size: int = 128,
-        hidden_size: int = 256,
-        encoder: str = "linear",
+        glimpse_size: GlimpseSize = 8,
+        num_planes: Width = 1,
+        glimpse_hidden_size: Width = 128,
+        hidden_size: Width = 256,
+        encoder: Literal["linear", "conv"] = "linear",
     ):
         super().__init__()
-        check("encoder", encoder, Literal["linear", "conv"])
         g, planes = glimpse_size, num_planes
         self.patch_to_what = nn.Linear(planes * g**2, glimpse_hidden_size)
         if encoder == "conv":
@@ -102,15 +103,17 @@ class CoreNetwork(nn.Module):
 
     Raises:
         TypeError: if a value is of the wrong kind.
-        ValueError: if `identity_init` is out of range, or `core` unknown.
+        ValueError: if a number is out of range, or `core` unknown.
     """
 
+    @checked
     def __init__(
-        self, hidden_size: int = 256, core: str = "rnn", identity_init: float = 0.0
+        self,
+        hidden_size: Width = 256,
+        core: Literal["rnn", "lstm", "gru"] = "rnn",
+        identity_init: Share = 0.0,
     ):
         super().__init__()
-        check("hidden_size", hidden_size, Count)
-        check("identity_init", identity_init, Share)
         self.hidden_size = hidden_size
         if core == "rnn":
             self.cell = None
@@ -119,11 +122,9 @@ class CoreNetwork(nn.Module):
             with torch.no_grad():
                 eye = torch.eye(hidden_size)
                 self.hidden_to_hidden.weight.lerp_(eye, identity_init)
-        elif core in ("lstm", "gru"):
+        else:
             kind = nn.LSTMCell if core == "lstm" else nn.GRUCell
             self.cell = kind(hidden_size, hidden_size)
-        else:
-            raise ValueError(f"core is {core!r}; choose one of 'rnn', 'lstm', 'gru'")
 
     def forward(self, feature: Tensor, state: State | None = None) -> State:
         """Take one step.
@@ -169,20 +170,19 @@ class LocationNetwork(nn.Module):
         ValueError: if it is out of range.
     """
 
+    @checked
     def __init__(
         self,
-        hidden_size: int = 256,
-        location_std: float = 0.2,
-        location_hidden_size: int = 0,
+        hidden_size: Width = 256,
+        location_std: Positive = 0.2,
+        location_hidden_size: OptionalWidth = 0,
     ):
         super().__init__()
-        check("location_hidden_size", location_hidden_size, Natural)
-        std = check("location_std", location_std, Positive)
         self.hidden_to_mean = nn.Linear(location_hidden_size or hidden_size, 2)
         if location_hidden_size:
             first = nn.Linear(hidden_size, location_hidden_size)
             self.hidden_to_mean = nn.Sequential(first, nn.ReLU(), self.hidden_to_mean)
-        self.register_buffer("std", torch.tensor(std))
+        self.register_buffer("std", torch.tensor(location_std))
 
     def forward(self, hidden: Tensor, noise: Tensor | None = None):
         """Choose a location.
@@ -233,9 +233,14 @@ class ValueNetwork(nn.Module):
 
     Args:
         hidden_size: D.
+
+    Raises:
+        TypeError: if it is no whole number.
+        ValueError: if it is out of range.
     """
 
-    def __init__(self, hidden_size: int = 256):
+    @checked
+    def __init__(self, hidden_size: Width = 256):
         super().__init__()
         self.hidden_to_value = nn.Linear(hidden_size, 1)
 
@@ -250,9 +255,14 @@ class ActionNetwork(nn.Module):
     Args:
         hidden_size: D.
         num_actions: A, the number of classes or actions.
+
+    Raises:
+        TypeError: if one is no whole number.
+        ValueError: if one is out of range.
     """
 
-    def __init__(self, hidden_size: int = 256, num_actions: int = 10):
+    @checked
+    def __init__(self, hidden_size: Width = 256, num_actions: Width = 10):
         super().__init__()
         self.hidden_to_logits = nn.Linear(hidden_size, num_actions)
 

@@ -98,17 +98,16 @@ class GlimpseSensor(nn.Module):
         ValueError: if a size is out of range.
     """
 
+    @checks.checked
     def __init__(
-        self, glimpse_size: int = 8, num_scales: int = 1, num_channels: int = 1
+        self,
+        glimpse_size: checks.GlimpseSize = 8,
+        num_scales: checks.NumScales = 1,
+        num_channels: checks.NumChannels = 1,
     ):
         super().__init__()
-        self.glimpse_size = checks.check(
-            "glimpse_size", glimpse_size, checks.GlimpseSize
-        )
-        self.num_scales = checks.check("num_scales", num_scales, checks.NumScales)
-        self.num_channels = checks.check(
-            "num_channels", num_channels, checks.NumChannels
-        )
+        self.glimpse_size, self.num_scales = glimpse_size, num_scales
+        self.num_channels = num_channels
         step = 2 ** torch.arange(self.num_scales)[:, None]  # (S, 1): side of a block
         offsets = step * torch.arange(self.glimpse_size + 1)  # (S, g+1): its edges
         self.register_buffer("step", step, persistent=False)

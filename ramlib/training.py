@@ -24,18 +24,8 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ramlib import files
-from ramlib.checks import (
-    Count,
-    NonNegative,
-    Positive,
-    Range,
-    Seed,
-    Share,
-    all_finite,
-    check_fields,
-)
-from ramlib.losses import Baseline, Reward, hybrid_loss
+from ramlib import checks, files
+from ramlib.losses import Baseline, Reward, combine
 from ramlib.model import RAMConfig, RecurrentAttentionModel
 from ramlib.rollout import World, rollout
 from ramlib.runs import LAST, RunFolder, environment
@@ -74,25 +64,25 @@ class TrainConfig:
         ValueError: if it is out of range, or two contradict each other.
     """
 
-    epochs: Count = 50
-    batch_size: Annotated[int, Range(2, 10**9)] = 256
-    num_rollouts: Annotated[int, Range(1, 10_000)] = 1
-    learning_rate: Positive = 1e-3
-    weight_decay: NonNegative = 0.01
-    clip_norm: NonNegative = 5.0
-    final_location_std: Positive | None = None
+    epochs: checks.Count = 50
+    batch_size: Annotated[int, checks.Range(2, 10**9)] = 256
+    num_rollouts: Annotated[int, checks.Range(1, 10_000)] = 1
+    learning_rate: checks.Positive = 1e-3
+    weight_decay: checks.NonNegative = 0.01
+    clip_norm: checks.NonNegative = 5.0
+    final_location_std: checks.Positive | None = None
     baseline: Baseline = "value"
     reward: Reward = "final"
-    step_loss: Share = 0.0
-    evaluate_every: Count = 1
-    checkpoint_every: Count = 500
-    seed: Seed = 0
+    step_loss: checks.Share = 0.0
+    evaluate_every: checks.Count = 1
+    checkpoint_every: checks.Count = 500
+    seed: checks.Seed = 0
     device: str = "auto"
     compile: bool = False
-    threads: Annotated[int, Range(0, 1024)] = 0
+    threads: Annotated[int, checks.Range(0, 1024)] = 0
 
     def __post_init__(self):
-        check_fields(self)
+        checks.check_fields(self)
         if self.baseline == "leave-one-out" and self.num_rollouts < 2:
             raise ValueError(
                 f"baseline is 'leave-one-out', among rollouts of an image, but "
@@ -283,15 +273,8 @@ class Trainer:
         c, labels = self.config, batch.get("labels")
         world = self.task.world(self.model, batch)
         out = rollout(self.model, world, batch)
-        losses = hybrid_loss(
-            out,
-            labels,
-            baseline=c.baseline,
-            reward=c.reward,
-            step_loss=c.step_loss,
-            num_rollouts=c.num_rollouts,
-            checked=False,
-        )
+        how = c.baseline, c.reward, c.step_loss, c.num_rollouts
+        losses = combine(out, labels, *how)
         with torch.no_grad():
             error = 1 - losses.reward
             if labels is not None:
@@ -363,7 +346,7 @@ class Trainer:
     def save(self, path: Path, seconds: float) -> None:
         """Write everything needed to go on; never what has diverged."""
         tensors = self.tensors()
-        self._check_finite(all_finite(tensors.values()))
+        self._check_finite(checks.all_finite(tensors.values()))
         progress = {"step": self.step, "seconds": seconds}
         progress |= {"best_error": self.best_error, "best_epoch": self.best_epoch}
         files.write_tensors(path, tensors, progress)
