@@ -8,8 +8,10 @@ strokes legible on any pixel.
 
 from __future__ import annotations
 
+import dataclasses
 import io
-from collections.abc import Collection, Sequence
+import warnings
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated
 
 import matplotlib.patheffects as effects
@@ -17,26 +19,14 @@ import matplotlib.pyplot as plt
 import torch
 from PIL import Image
 
-from ramlib.checks import Natural, Range, check, check_images, check_labels
+from ramlib import checks
 from ramlib.sensor import retina_boxes, to_pixels
 from ramlib.trace import Trace
 
-__all__ = [
-    "ACCENT",
-    "GLIMPSE_COLORS",
-    "INK",
-    "MUTED",
-    "SERIES_COLORS",
-    "animate",
-    "draw_path",
-    "draw_retina",
-    "glimpse_color",
-    "plot_posterior",
-    "show_image",
-    "show_patches",
-    "strip",
-    "style",
-]
+__all__ = ["ACCENT", "GLIMPSE_COLORS", "INK", "MUTED", "SERIES_COLORS", "style"]
+__all__ += ["class_names", "draw_path", "draw_retina", "glimpse_color"]
+__all__ += ["plot_posterior", "show_image", "show_patches"]
+__all__ += ["animate", "picture", "strip"]
 
 #: The colours of the glimpses in the order of time, from blue to brown. Hue moves one
 #: way, and light and dark alternate, so that neighbours differ for every kind of colour
@@ -87,7 +77,7 @@ def glimpse_color(t: int) -> str:
         TypeError: if `t` is not a whole number.
         ValueError: if it is negative.
     """
-    return GLIMPSE_COLORS[check("t", t, Natural) % len(GLIMPSE_COLORS)]
+    return GLIMPSE_COLORS[checks.check("t", t, checks.Natural) % len(GLIMPSE_COLORS)]
 
 
 def show_image(ax: plt.Axes, image, *, margin: float = 0):
@@ -153,9 +143,7 @@ def draw_retina(
     return squares
 
 
-def draw_path(
-    ax: plt.Axes, locations, image_shape, *, numbers: bool = True, size: float = 11.0
-) -> list:
+def draw_path(ax: plt.Axes, locations, image_shape, *, numbers=True, size=11.0) -> list:
     """Draw where the model looked, in the order of time: numbered dots and lines.
 
     Args:
@@ -205,12 +193,11 @@ def plot_posterior(
         ValueError: if there is no such label, or not one name for each class.
     """
     probs = torch.as_tensor(probs).detach().cpu().double().flatten().numpy()
-    A, names = len(probs), _names(classes, len(probs))
+    A, names = len(probs), class_names(classes, len(probs))
     label = label.item() if isinstance(label, torch.Tensor) else label
-    label = check("label", label, Annotated[int, Range(0, A - 1)] | None)
-    colors = [PALE] * A
-    colors[probs.argmax()] = color
-    bars = ax.bar(range(A), probs, color=colors, width=0.78)
+    label = checks.check("label", label, Annotated[int, checks.Range(0, A - 1)] | None)
+    bars = ax.bar(range(A), probs, color=PALE, width=0.78)
+    bars[probs.argmax()].set_facecolor(color)
     named = [a for a in range(A) if A <= 20 or a == label]
     ax.set(ylim=(0, 1.02), yticks=[0, 1])
     ax.set_xticks(named, [names[a] for a in named])
@@ -244,9 +231,7 @@ def show_patches(ax: plt.Axes, patches, *, gap: float = 0.06):
     return shown
 
 
-def strip(
-    trace: Trace, episode: int = 0, *, classes: Sequence[str] | None = None
-) -> plt.Figure:
+def strip(trace: Trace, episode: int = 0, *, classes=None) -> plt.Figure:
     """Draw a whole episode in one row: a column for each glimpse, for print.
 
     Each column shows the image with the path so far and the retina, then what the
@@ -255,7 +240,7 @@ def strip(
     Args:
         trace: what happened, on images of one or three channels.
         episode: which of its episodes.
-        classes: A names, in place of the trace's own.
+        classes: a list of A names, in place of the trace's own.
 
     Returns:
         The figure; its axes run row by row.
@@ -266,19 +251,17 @@ def strip(
         ValueError: if it has no such episode or class, holds NaN, or if its images
             cannot be shown.
     """
-    one, names = _episode(trace, episode, classes)
-    return _columns(one, names, range(one.num_glimpses))
+    one = _episode(trace, episode, classes)
+    return _columns(one, range(one.num_glimpses))
 
 
-def animate(
-    trace: Trace, episode: int = 0, *, classes: Sequence[str] | None = None
-) -> bytes:
+def animate(trace: Trace, episode: int = 0, *, classes=None) -> bytes:
     """Draw an episode as a GIF that comes round again: the columns of its `strip`.
 
     Args:
         trace: what happened, on images of one or three channels.
         episode: which of its episodes.
-        classes: A names, in place of the trace's own.
+        classes: a list of A names, in place of the trace's own.
 
     Returns:
         The GIF, the same bytes for the same trace: a frame for each glimpse, 0.8 s
@@ -288,44 +271,54 @@ def animate(
         TypeError: as `strip`.
         ValueError: as `strip`.
     """
-    one, names = _episode(trace, episode, classes)
-    T, frames = one.num_glimpses, []
-    with plt.ioff(), plt.style.context("default"):
-        style()
-        for t in range(T):
-            fig, drawn = _columns(one, names, [t]), io.BytesIO()
-            fig.savefig(drawn, format="png", dpi=100)
-            plt.close(fig)
-            frame = Image.open(drawn).convert("RGB")
-            frames.append(frame.quantize(128, Image.Quantize.FASTOCTREE))
-    gif, times = io.BytesIO(), [800] * (T - 1) + [2400]  # milliseconds
+    one = _episode(trace, episode, classes)
+    steps = [[t] for t in range(one.num_glimpses)]
+    frames = [picture(_columns, one, step, dpi=100, colors=128) for step in steps]
+    gif, times = io.BytesIO(), [800] * (len(steps) - 1) + [2400]  # milliseconds
     rest = {"append_images": frames[1:], "duration": times, "loop": 0}
     frames[0].save(gif, "GIF", save_all=True, **rest)
     return gif.getvalue()
 
 
-def _episode(trace: object, episode: int, classes) -> tuple[Trace, list[str]]:
-    """Check a trace; give one episode of it, on the CPU, and the names of classes."""
-    if not isinstance(trace, Trace):
-        kind = type(trace).__name__
-        raise TypeError(f"trace is a {kind}; give a Trace, as model.look returns it")
-    check_images(trace.images, trace.images.shape[1])
-    check("episode", episode, Annotated[int, Range(0, len(trace) - 1)])
-    for name in ("locations", "patches", "probs", "values"):
-        if not getattr(trace, name).isfinite().all():
-            raise ValueError(f"{name} hold NaN or infinity: there is nothing to show")
-    num_classes = trace.probs.shape[-1]
-    if (labels := trace.labels) is not None:
-        if labels.is_floating_point() or labels.dtype == torch.bool:
-            raise TypeError(f"labels are {labels.dtype}; give class numbers, as int64")
-        check_labels(labels.long(), num_classes, len(trace))
-    one = trace[[episode]].cpu()
-    _pixels(one.images[0])  # refused before there is a figure
-    return one, _names(trace.classes if classes is None else classes, num_classes)
+def picture(make: Callable, *given, dpi: float = 60, colors: int = 24) -> Image.Image:
+    """Draw a figure in the look of the course, whatever the program's, as a picture.
+
+    Args:
+        make: makes the figure. A text that it writes is no formula, and a letter that
+            the font lacks is no warning.
+        *given: what it makes the figure of.
+        dpi: pixels per inch.
+        colors: how many the picture keeps, to be small.
+
+    Returns:
+        The picture, the same pixels every time.
+    """
+    drawn = io.BytesIO()
+    plain = ["default", {"text.parse_math": False}]  # two $ in a name: no formula
+    quiet = warnings.catch_warnings(action="ignore")  # letters that the font lacks
+    with quiet, plt.ioff(), plt.style.context(plain):
+        style()
+        figure = make(*given)
+        figure.savefig(drawn, format="png", dpi=dpi)
+        plt.close(figure)
+    # The tree keeps the colour of a thin stroke, which a median of pixels would lose.
+    return Image.open(drawn).convert("RGB").quantize(colors, Image.Quantize.FASTOCTREE)
 
 
-def _names(classes: object, count: int) -> list[str]:
-    """Check names of classes, or make them: the numbers from 0 on."""
+def class_names(classes: object, count: int) -> list[str]:
+    """Check the names of classes, or make them: the numbers from 0 on.
+
+    Args:
+        classes: the names that were given; None if there are none.
+        count: A, how many there must be.
+
+    Returns:
+        A names that can be drawn and stored.
+
+    Raises:
+        TypeError: if they are no list of texts.
+        ValueError: if there are more or fewer than A.
+    """
     if classes is None:
         return [str(a) for a in range(count)]
     texts = isinstance(classes, Collection) and not isinstance(classes, str)
@@ -337,21 +330,40 @@ def _names(classes: object, count: int) -> list[str]:
     return [name.encode(errors="replace").decode() for name in classes]
 
 
-def _columns(one: Trace, names: list[str], steps: Sequence[int]) -> plt.Figure:
+def _episode(trace: object, episode: int, classes) -> Trace:
+    """Check a trace; give one episode, on the CPU, with a name for every class."""
+    if not isinstance(trace, Trace):
+        kind = type(trace).__name__
+        raise TypeError(f"trace is a {kind}; give a Trace, as model.look returns it")
+    checks.check_images(trace.images, trace.images.shape[1])
+    checks.check("episode", episode, Annotated[int, checks.Range(0, len(trace) - 1)])
+    for name in ("locations", "patches", "probs", "values"):
+        if not getattr(trace, name).isfinite().all():
+            raise ValueError(f"{name} hold NaN or infinity: there is nothing to show")
+    A, labels = trace.probs.shape[-1], trace.labels
+    if labels is not None:
+        if labels.is_floating_point() or labels.dtype == torch.bool:
+            raise TypeError(f"labels are {labels.dtype}; give class numbers, as int64")
+        checks.check_labels(labels.long(), A, len(trace))
+    _pixels(trace.images[episode])  # refused before there is a figure
+    names = class_names(trace.classes if classes is None else classes, A)
+    return dataclasses.replace(trace[[episode]].cpu(), classes=names)
+
+
+def _columns(one: Trace, steps: Sequence[int]) -> plt.Figure:
     """Draw some glimpses of the only episode of a trace, a column for each."""
-    shape, size, S = one.images.shape, one.glimpse_size, one.num_scales
-    label = None if one.labels is None else int(one.labels[0])
-    names = [name if len(name) < 13 else name[:11] + "…" for name in names]
-    n = len(steps)
+    shape, g, S, n = one.images.shape, one.glimpse_size, one.num_scales, len(steps)
+    label = None if one.labels is None else one.labels[0]
+    names = [name if len(name) < 13 else name[:11] + "…" for name in one.classes]
     wide = max(1.3 * n, 3)  # inches
-    tall = wide / n * (1.9 + 1 / S)
-    rows = {"height_ratios": [1.15, 1 / S, 0.6], "layout": "constrained"}
-    fig, axes = plt.subplots(3, n, squeeze=False, figsize=(wide, tall), **rows)
+    size = {"figsize": (wide, wide / n * (1.9 + 1 / S)), "layout": "constrained"}
+    rows = {"height_ratios": [1.15, 1 / S, 0.6], "squeeze": False}
+    fig, axes = plt.subplots(3, n, **size, **rows)
     for t, (top, middle, bottom) in zip(steps, axes.T, strict=True):
         color, place = glimpse_color(t), one.locations[0, t]
         show_image(top, one.images[0], margin=max(shape[-2:]) * 0.08)
         draw_path(top, one.locations[0, : t + 1], shape, numbers=False, size=4)
-        draw_retina(top, place, shape, size, S, color=color, linewidth=1.6)
+        draw_retina(top, place, shape, g, S, color=color, linewidth=1.6)
         top.set_title(f"glimpse {t + 1}", color=color, loc="center", fontsize=9)
         show_patches(middle, one.patches[0, t])
         probs, best = one.probs[0, t], one.predictions[0, t]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Sequence
 
 from IPython.display import HTML
@@ -15,19 +13,17 @@ from ramlib.sensor import retina_boxes, to_pixels
 from ramlib.trace import Trace
 
 
-def show(
-    trace: Trace,
-    *,
-    name: str = "glimpses",
-    classes: Sequence[str] | None = None,
-    title: str | None = None,
-) -> HTML:
-    """Show the glimpse player in a notebook; see `render` for the arguments.
+def show(trace: Trace, **options) -> HTML:
+    """Show the glimpse player in a notebook.
+
+    Args:
+        trace: as for `render`.
+        **options: `name`, `classes` and `title`, as for `render`.
 
     Returns:
         An `IPython.display.HTML`, to stand as the last value of a cell.
     """
-    return HTML(render(trace, name=name, classes=classes, title=title))
+    return HTML(render(trace, **options))
 
 
 def render(
@@ -57,25 +53,18 @@ def render(
     """
     data = page.heading(name, title)
     # This checks the trace and the classes, too.
-    picture = page.draw(functools.partial(figures.strip, trace, classes=classes))
+    picture = figures.picture(lambda: figures.strip(trace, classes=classes))
     trace = trace.cpu()
     classes = trace.classes if classes is None else classes
-    names = range(trace.probs.shape[-1]) if classes is None else classes
-    names = [page.text("a class", str(name)) for name in names]
-    images = page.to_bytes(trace.images)  # (B, C, H, W)
-    height, width = images.shape[-2:]
-    size, scales = trace.glimpse_size, trace.num_scales
-    boxes = retina_boxes(trace.locations, size, scales, height, width)  # (B, T, S, 3)
+    names = figures.class_names(classes, trace.probs.shape[-1])
+    (H, W), g, S = trace.images.shape[-2:], trace.glimpse_size, trace.num_scales
+    data |= {"width": W, "height": H, "size": g, "scales": S}
+    data |= {"episodes": len(trace), "steps": trace.num_glimpses}
+    corners = retina_boxes(trace.locations, g, S, H, W)[..., :2]  # (B, T, S, 2)
     data |= {
-        "width": width,
-        "height": height,
-        "size": size,
-        "scales": scales,
-        "episodes": len(trace),
-        "steps": trace.num_glimpses,
         # Whole numbers are short, and the same wherever they are written.
-        "corners": whole(boxes[..., :2]),
-        "points": whole(to_pixels(trace.locations, height, width) * 10),
+        "corners": whole(corners),
+        "points": whole(to_pixels(trace.locations, H, W) * 10),
         # Cut, not rounded: a share that is rounded twice may end a percent off.
         "probs": whole((trace.probs.double() * 1000).floor()),
         "best": whole(trace.predictions),
@@ -88,9 +77,8 @@ def render(
         "image with the path and the squares of the retina, what the retina saw at "
         "each scale, and the class probabilities"
     )
-    caption = describe(trace, names)
-    images = page.sprite(images)
-    return page.widget("glimpses", data, picture, alt, caption, images)
+    caption, pixels = describe(trace, names), page.to_bytes(trace.images)
+    return page.widget("glimpses", data, picture, alt, caption, pixels)
 
 
 def whole(tensor: Tensor) -> list[int]:
@@ -101,9 +89,9 @@ def whole(tensor: Tensor) -> list[int]:
 def describe(trace: Trace, names: Sequence[str]) -> str:
     """Say in one line what the static picture shows."""
     # As the script rounds, and with a space that does not break.
-    shares = [math.floor(p * 100 + 0.5) for p in trace.probs[0].amax(dim=-1).tolist()]
-    best = zip(trace.predictions[0].tolist(), shares, strict=True)
-    steps = ", ".join(f"{names[a]} ({share}\u00a0%)" for a, share in best)
+    shares = (trace.probs[0].double().amax(dim=-1) * 100 + 0.5).floor()
+    best = zip(trace.predictions[0], shares, strict=True)
+    steps = ", ".join(f"{names[a]} ({share:.0f}\u00a0%)" for a, share in best)
     text = f"The most probable class after each glimpse: {steps}. "
     if trace.labels is not None:
         text += f"The label is {names[trace.labels[0]]}. "

@@ -15,16 +15,11 @@ import html
 import io
 import json
 import re
-import warnings
-from collections.abc import Callable
 from importlib import resources
 
-import matplotlib.pyplot as plt
 import torch
 from PIL import Image
-from torch import Tensor
 
-from ramlib import figures
 from ramlib.checks import check
 
 # Which of the shared styles and scripts each kind of widget needs.
@@ -43,17 +38,17 @@ def asset(name: str) -> str:
 
 
 def widget(
-    kind: str, data: dict, picture: bytes, alt: str, caption: str, images: str = ""
+    kind: str, data: dict, picture: Image.Image, alt: str, caption: str, images=None
 ) -> str:
     """Put a widget together.
 
     Args:
         kind: of the widget: ``kind.js`` and ``kind.css`` make it, with its `PARTS`.
         data: what the script reads, of numbers, strings, lists and dictionaries.
-        picture: the PNG that stands in where scripts do not run.
+        picture: stands in where scripts do not run.
         alt: says in words what the picture shows.
         caption: the line of text below the picture.
-        images: the pixels that the script reads, as a data address.
+        images: (B, C, H, W) uint8, the pixels that the script reads, or None.
 
     Returns:
         The HTML.
@@ -64,13 +59,13 @@ def widget(
     # A script starts only the widgets that were made with it, so that an old output
     # and a new one can share a page.
     version = hashlib.sha256((style + script).encode()).hexdigest()[:8]
-    name = data.pop("name")
+    name, pixels = data.pop("name"), "" if images is None else sprite(images)
     value = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return (
         f'<div class="ramlib ramlib-{kind}" data-ramlib="{kind}-{version}" '
-        f'data-name="{name}" data-images="{images}" '
+        f'data-name="{name}" data-images="{pixels}" '
         f"data-value={quote(value)}>\n<style>{style}</style>\n"
-        f'<figure class="ramlib-static"><img src="{png_address(picture)}" '
+        f'<figure class="ramlib-static"><img src="{address(picture)}" '
         f"alt={quote(alt)}><figcaption>{html.escape(caption)}</figcaption></figure>\n"
         f"<script>(() => {{\n{script.replace('VERSION', version)}}})();</script>\n"
         "</div>"
@@ -101,51 +96,21 @@ def text(name: str, value: object) -> str:
     return check(name, value, str).encode(errors="replace").decode()
 
 
-def draw(make: Callable[[], plt.Figure], dpi: float = 60) -> bytes:
-    """Draw a figure in the look of the course, whatever the program's, as a small PNG.
-
-    Args:
-        make: makes the figure.
-        dpi: pixels per inch.
-
-    Returns:
-        The PNG, the same bytes every time: without a date or a version.
-    """
-    drawn = io.BytesIO()
-    plain = ["default", {"text.parse_math": False}]  # two $ in a name: no formula
-    with warnings.catch_warnings(), plt.ioff(), plt.style.context(plain):
-        warnings.simplefilter("ignore")  # letters that the font lacks
-        figures.style()
-        figure = make()
-        figure.savefig(drawn, format="png", dpi=dpi)
-        plt.close(figure)
-    # The tree keeps the colour of a thin stroke, which a median of pixels would lose.
-    picture = Image.open(drawn).convert("RGB")
-    return png(picture.quantize(24, Image.Quantize.FASTOCTREE))
-
-
-def to_bytes(images: Tensor) -> Tensor:
+def to_bytes(images: torch.Tensor) -> torch.Tensor:
     """Bring checked pixels, uint8 or float in [0, 1], to uint8 on the CPU."""
-    images = images.detach().cpu()
-    if images.dtype == torch.uint8:
-        return images
-    return (images.double() * 255).round().byte()
+    white = 1 if images.dtype == torch.uint8 else 255
+    return (images.detach().cpu().double() * white).round().byte()
 
 
-def sprite(images: Tensor) -> str:
+def sprite(images: torch.Tensor) -> str:
     """Stack (B, C, H, W) uint8 images top to bottom as the address of one PNG."""
     B, C, H, W = images.shape
     tall = images.movedim(1, -1).reshape((B * H, W, C) if C > 1 else (B * H, W))
-    return png_address(png(Image.fromarray(tall.numpy())))
+    return address(Image.fromarray(tall.numpy()))
 
 
-def png(picture: Image.Image) -> bytes:
-    """Encode a picture without loss, the same bytes every time."""
+def address(picture: Image.Image) -> str:
+    """Write a picture without loss as a data address, the same bytes every time."""
     file = io.BytesIO()
     picture.save(file, "PNG", optimize=True)
-    return file.getvalue()
-
-
-def png_address(data: bytes) -> str:
-    """Write a PNG as a data address."""
-    return "data:image/png;base64," + base64.b64encode(data).decode()
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

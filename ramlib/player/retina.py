@@ -46,45 +46,34 @@ def retina(
             lies outside the image.
     """
     data = page.heading(name, title)
-    image = image if isinstance(image, torch.Tensor) else np.asarray(image)
-    image = torch.as_tensor(image).detach().cpu()
+    image = image if torch.is_tensor(image) else torch.as_tensor(np.asarray(image))
     image = image[None] if image.dim() == 2 else image
     if image.dim() != 3 or len(image) not in (1, 3):
-        shape = tuple(image.shape)
-        raise ValueError(
-            f"the image has shape {shape}; give (H, W), or 1 or 3 channels"
-        )
+        has = f"the image has shape {tuple(image.shape)}"
+        raise ValueError(f"{has}; give (H, W), or 1 or 3 channels")
     sensor = GlimpseSensor(glimpse_size, num_scales, len(image))
     pixels = page.to_bytes(check_images(image[None], len(image)))  # (1, C, H, W)
+    wanted = f"start is {start!r}; give (x, y), two numbers from -1 to 1"
     try:
         x, y = torch.as_tensor(start, dtype=torch.float64).tolist()
     except (TypeError, ValueError, RuntimeError):
-        message = f"start is {start!r}; give (x, y), two numbers from -1 to 1"
-        raise TypeError(message) from None
+        raise TypeError(wanted) from None
     if not (abs(x) <= 1 and abs(y) <= 1):  # written so that NaN fails too
-        raise ValueError(f"start is {start!r}; give (x, y), both from -1 to 1")
-    data |= {
-        "width": pixels.shape[-1],
-        "height": pixels.shape[-2],
-        "size": sensor.glimpse_size,
-        "scales": sensor.num_scales,
-        "start": (place := [round(x, 2), round(y, 2)]),
-    }
-    at = f"({place[0]:g}, {place[1]:g})"
-    sides = [f"{sensor.glimpse_size * 2**s}" for s in range(sensor.num_scales)]
-    covered = ", ".join(f"{side} × {side}" for side in sides)
+        raise ValueError(wanted)
+    x, y = place = [round(x, 2), round(y, 2)]
+    (H, W), g, S = pixels.shape[-2:], sensor.glimpse_size, sensor.num_scales
+    data |= {"width": W, "height": H, "size": g, "scales": S, "start": place}
+    covered = ", ".join(f"{g * 2**s} × {g * 2**s}" for s in range(S))
     alt = (
-        f"On the left, an image of {data['height']} × {data['width']} pixels with the "
-        f"squares that the retina covers at {at}; on the right, what it sees at each "
-        "scale"
+        f"On the left, an image of {H} × {W} pixels with the squares that the retina "
+        f"covers at ({x:g}, {y:g}); on the right, what it sees at each scale"
     )
     caption = (
-        f"The retina at {at} covers {covered} pixels. Where scripts run, you can drag "
-        "it."
+        f"The retina at ({x:g}, {y:g}) covers {covered} pixels. Where scripts run, you "
+        "can drag it."
     )
-    picture = page.draw(lambda: draw_picture(pixels, place, sensor), dpi=70)
-    images = page.sprite(pixels)
-    return HTML(page.widget("retina", data, picture, alt, caption, images))
+    picture = figures.picture(draw_picture, pixels, place, sensor, dpi=70)
+    return HTML(page.widget("retina", data, picture, alt, caption, pixels))
 
 
 def draw_picture(images: torch.Tensor, place: list[float], sensor: GlimpseSensor):

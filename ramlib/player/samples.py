@@ -52,35 +52,19 @@ def samples(
             them, or the dictionaries do not fit together.
     """
     data = page.heading(name, title)
-    given = [estimates] if isinstance(estimates, Mapping) else estimates
-    series = check_series(given)
-    labels = [""] if labels is None and len(series) == 1 else labels
-    if not isinstance(labels, list | tuple) or len(labels) != len(series):
-        raise ValueError(f"labels are {labels!r}; give a list of {len(series)} names")
-    labels = [page.text("a label", label) for label in labels]
+    series = check_series(estimates, labels)
     xlabel = page.text("xlabel", xlabel)
-    if isinstance(exact, torch.Tensor) and exact.numel() == 1:
-        exact = exact.item()
+    exact = exact.item() if torch.is_tensor(exact) and exact.numel() == 1 else exact
     exact = check("exact", exact, Finite)
-    counts = sorted(series[0])
-    low, high = span([one[counts[0]] for one in series], exact)
-    data |= {
-        "counts": counts,
-        "exact": significant(exact),
-        "low": significant(low),
-        "high": significant(high),
-        "bins": BINS,
-        "xlabel": xlabel,
-        "series": [
-            {"name": label, **summary(one, counts, low, high)}
-            for one, label in zip(series, labels, strict=True)
-        ],
-    }
-    first, last = counts[0], counts[-1]
+    counts = list(series[0][1])
+    first, middle, last = counts[0], counts[len(counts) // 2], counts[-1]
+    low, high = span([one[first] for _, one in series], exact)
+    data |= {"counts": counts, "exact": significant(exact)}
+    data |= {"low": significant(low), "high": significant(high), "bins": BINS}
+    data |= {"xlabel": xlabel, "series": [summary(*one, low, high) for one in series]}
     ends = "; ".join(
-        f"{label + ': ' if label else ''}± {one[first].std():.2g} to "
-        f"± {one[last].std():.2g}"
-        for one, label in zip(series, labels, strict=True)
+        f"{label}{': ' * bool(label)}± {x[first].std():.2g} to ± {x[last].std():.2g}"
+        for label, x in series
     )
     alt = (
         f"Histograms of estimates made of {first} to {last} samples each, around the "
@@ -93,56 +77,56 @@ def samples(
     )
 
     def draw() -> plt.Figure:
-        shown = sorted({first, counts[len(counts) // 2], last})
+        shown = sorted({first, middle, last})
         size = {"figsize": (6.6, 2.0), "squeeze": False}
         fig, axes = plt.subplots(1, len(shown), sharex=True, **size)
         for ax, n in zip(axes[0], shown, strict=True):
-            ends = {"bins": BINS, "range": (low, high), "histtype": "step", "lw": 1.4}
-            for one, label, line in zip(series, labels, ["-", "--", ":"], strict=False):
-                ax.hist(one[n], label=label, linestyle=line, **ends)
+            for (label, one), line in zip(series, ("-", "--", ":"), strict=False):
+                stroke = {"histtype": "step", "lw": 1.4, "ls": line}
+                ax.hist(one[n], BINS, (low, high), label=label, **stroke)
             ax.axvline(exact, color=figures.INK, linestyle=(0, (4, 3)), linewidth=1)
             ax.set(title=f"N = {n}", yticks=[], xlim=(low, high), xlabel=xlabel)
             ax.spines["left"].set_visible(False)
-        if any(labels):
+        if series[0][0]:
             ax.legend(fontsize=7, loc="upper right")
         return fig
 
-    return HTML(page.widget("samples", data, page.draw(draw, dpi=100), alt, caption))
+    picture = figures.picture(draw, dpi=100)
+    return HTML(page.widget("samples", data, picture, alt, caption))
 
 
-def check_series(given: object) -> list[dict[int, np.ndarray]]:
-    """Bring a list of estimates to a list of {N: (R,) float64} of the same N."""
-    series = given if isinstance(given, list | tuple) else [given]
-    if not series or not all(isinstance(one, Mapping) for one in series):
+def check_series(estimates: object, labels: object) -> list[tuple[str, dict]]:
+    """Bring estimates to (label, {N: (R,) float64}) for each series, N in order."""
+    given = estimates if isinstance(estimates, list | tuple) else [estimates]
+    if not all(isinstance(one, Mapping) for one in given):
         raise TypeError(
-            f"estimates are a {type(given).__name__}; give a dictionary from the "
+            f"estimates are a {type(estimates).__name__}; give a dictionary from the "
             "number of samples to an array of estimates, or a list of such dictionaries"
         )
-    if len(series) > 3:
+    if len({frozenset(one) for one in given}) != 1 or not given[0] or len(given) > 3:
+        numbers = " and ".join(str(list(one)) for one in given)
         raise ValueError(
-            f"{len(series)} series are more than can be told apart; give 3"
+            f"the numbers of samples are {numbers}; give 1 to 3 dictionaries: every "
+            "dictionary needs the same, and at least one"
         )
-    if not series[0] or any(one.keys() != series[0].keys() for one in series):
-        numbers = " and ".join(str(list(one)) for one in series)
-        raise ValueError(
-            f"the numbers of samples are {numbers}; every dictionary needs the same, "
-            "and at least one"
-        )
-    return [
-        {check("a number of samples", n, Count): finite(n, one[n]) for n in one}
-        for one in series
-    ]
+    labels = [""] if labels is None and len(given) == 1 else labels
+    if not isinstance(labels, list | tuple) or len(labels) != len(given):
+        raise ValueError(f"labels are {labels!r}; give a list of {len(given)} names")
+    labels = [page.text("a label", label) for label in labels]
+    numbers = sorted(check("a number of samples", n, Count) for n in given[0])
+    arrays = [{n: finite(n, one[n]) for n in numbers} for one in given]
+    return list(zip(labels, arrays, strict=True))
 
 
 def finite(n: int, values) -> np.ndarray:
     """Bring the estimates for one N to (R,) float64."""
     array = np.asarray(values, dtype=float).ravel()
-    bad = int((~np.isfinite(array)).sum())
+    bad = len(array) - np.isfinite(array).sum()
     if len(array) < 2 or bad:
-        raise ValueError(
-            f"there are {len(array)} estimates for N = {n}, {bad} of them not finite; "
-            "give at least two finite numbers"
+        found = (
+            f"there are {len(array)} estimates for N = {n}, {bad} of them not finite"
         )
+        raise ValueError(f"{found}; give at least two finite numbers")
     return array
 
 
@@ -154,15 +138,17 @@ def span(widest: list[np.ndarray], exact: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-def summary(one: dict, counts: list[int], low: float, high: float) -> dict:
+def summary(label: str, one: dict, low: float, high: float) -> dict:
     """Count and measure the estimates of one series, in a few numbers for each N."""
-    bins = [np.histogram(one[n], BINS, (low, high))[0].tolist() for n in counts]
+    bins = [np.histogram(x, BINS, (low, high))[0].tolist() for x in one.values()]
+    total = [len(x) for x in one.values()]
     return {
+        "name": label,
         "bins": bins,
-        "total": [len(one[n]) for n in counts],
-        "beyond": [len(one[n]) - sum(row) for n, row in zip(counts, bins, strict=True)],
-        "mean": [significant(one[n].mean()) for n in counts],
-        "std": [significant(one[n].std(ddof=1)) for n in counts],
+        "total": total,
+        "beyond": [R - sum(row) for R, row in zip(total, bins, strict=True)],
+        "mean": [significant(x.mean()) for x in one.values()],
+        "std": [significant(x.std(ddof=1)) for x in one.values()],
     }
 
 
