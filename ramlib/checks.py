@@ -79,10 +79,10 @@ def check(name: str, value: object, kind: object):
         name: of the argument, for the message.
         value: what was given; NumPy's numbers are taken too.
         kind: int, float, bool, str, a `Literal`, one of these annotated with a `Range`,
-            or a union with None.
+            a class of ramlib's, or a union of one with None; anything else is taken.
 
     Returns:
-        The value, an int, float, bool or str.
+        The value, an int, float, bool or str where it is a NumPy number.
 
     Raises:
         TypeError: if it is of another kind.
@@ -99,8 +99,13 @@ def check(name: str, value: object, kind: object):
             raise ValueError(f"{name} is {value!r}; choose one of {choices}")
         return value
     base, limits = args if get_origin(kind) is Annotated else (kind, Range())
-    if base not in KINDS:  # a path, say: its own constructor checks it
-        return value
+    if base not in KINDS:
+        ours = getattr(base, "__module__", "").startswith("ramlib")
+        if ours and not isinstance(value, base):
+            raise TypeError(
+                f"{name} is {value!r:.80}; give {base.__module__}.{base.__name__}"
+            )
+        return value  # of another library: its own constructor checks it
     abstract = {int: Integral, float: Real}.get(base, base)
     is_bool = type(value).__name__ in ("bool", "bool_")
     wanted = KINDS[base]
@@ -113,9 +118,12 @@ def check(name: str, value: object, kind: object):
     return base(value)
 
 
+hints = functools.cache(functools.partial(get_type_hints, include_extras=True))
+
+
 def check_fields(config: object) -> None:
     """Check every field of a frozen dataclass against its annotation, in place."""
-    for name, kind in get_type_hints(type(config), include_extras=True).items():
+    for name, kind in hints(type(config)).items():
         object.__setattr__(config, name, check(name, getattr(config, name), kind))
 
 
@@ -126,9 +134,9 @@ def checked(function: Callable) -> Callable:
     @functools.wraps(function)
     def door(*args, **kwargs):
         given = signature.bind(*args, **kwargs)
-        kinds = get_type_hints(function, include_extras=True)
-        for name in given.arguments.keys() & kinds.keys():
-            given.arguments[name] = check(name, given.arguments[name], kinds[name])
+        for name in given.arguments.keys() & hints(function).keys():
+            kind = hints(function)[name]
+            given.arguments[name] = check(name, given.arguments[name], kind)
         return function(*given.args, **given.kwargs)
 
     return door

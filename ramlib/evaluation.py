@@ -6,15 +6,7 @@ from typing import Literal, get_args
 
 import torch
 
-from ramlib.checks import (
-    Count,
-    NumGlimpses,
-    Seed,
-    check,
-    check_finite,
-    check_images,
-    check_labels,
-)
+from ramlib import checks
 from ramlib.data import Images
 from ramlib.model import RecurrentAttentionModel
 from ramlib.rollout import rollout
@@ -26,15 +18,16 @@ Protocol = Literal["mean", "sampled", "average"]
 PROTOCOLS = get_args(Protocol)
 
 
+@checks.checked
 def evaluate(
     model: RecurrentAttentionModel,
     data: Images,
     *,
     protocol: Protocol = "mean",
-    num_rollouts: int = 10,
-    seed: int = 0,
-    num_glimpses: int | None = None,
-    batch_size: int = 1000,
+    num_rollouts: checks.Count = 10,
+    seed: checks.Seed = 0,
+    num_glimpses: checks.NumGlimpses | None = None,
+    batch_size: checks.Count = 1000,
 ) -> dict:
     """Measure the error on a set, by a stated protocol.
 
@@ -61,19 +54,14 @@ def evaluate(
         ValueError: if one is out of range, the data does not fit the model, or the
             model's weights are not finite.
     """
-    check("protocol", protocol, Protocol)
-    M = check("num_rollouts", num_rollouts, Count) if protocol == "average" else 1
-    batch_size = check("batch_size", batch_size, Count)
-    generator = torch.Generator().manual_seed(check("seed", seed, Seed))
-    T = check("num_glimpses", num_glimpses, NumGlimpses | None)
-    if not isinstance(data, Images):
-        raise TypeError(f"data is a {type(data).__name__}; give ramlib.data.Images")
-    check_finite(model)
-    check_images(data.images, model.config.num_channels)
-    check_labels(data.labels, model.config.num_actions)
+    checks.check_finite(model)
+    checks.check_images(data.images, model.config.num_channels)
+    checks.check_labels(data.labels, model.config.num_actions)
+    M = num_rollouts if protocol == "average" else 1
+    generator = torch.Generator().manual_seed(seed)
     N, wrong = len(data), torch.zeros((), dtype=torch.long, device=model.device)
     with torch.inference_mode():
-        draws = model.draw(N * M, generator, T)
+        draws = model.draw(N * M, generator, num_glimpses)
         if protocol == "mean":
             draws["location"].zero_()
         for start in range(0, N, batch_size):

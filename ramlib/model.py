@@ -90,11 +90,10 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
 
     config_class = RAMConfig
 
+    @checks.checked
     def __init__(self, config: RAMConfig | None = None):
         super().__init__()
-        c = self.config = RAMConfig() if config is None else config
-        if not isinstance(c, RAMConfig):
-            raise TypeError(f"config is {c!r}; give a RAMConfig, or None")
+        c = self.config = config or RAMConfig()
         self.sensor = GlimpseSensor(c.glimpse_size, c.num_scales, c.num_channels)
         D, planes = c.hidden_size, c.num_scales * c.num_channels
         self.glimpse_network = networks.GlimpseNetwork(
@@ -138,11 +137,12 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
             return draws[f"{name}s"][:, t]
         return self.heads[name].sample(self.read(hidden, name), draws[name][:, t])
 
+    @checks.checked
     def draw(
         self,
-        num_episodes: int,
+        num_episodes: checks.Count,
         generator: torch.Generator | int | None = None,
-        num_glimpses: int | None = None,
+        num_glimpses: checks.NumGlimpses | None = None,
         acts: tuple[str, ...] = (),
     ) -> dict[str, Tensor]:
         """Draw all the randomness of N episodes, where the generator is.
@@ -157,9 +157,7 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
             The noise of every head, (N, T, …): zeros would take what is likeliest. And
             "first_location" (N, 2), uniform in [-1, 1]², unless the model chooses it.
         """
-        N = checks.check("num_episodes", num_episodes, checks.Count)
-        T = checks.check("num_glimpses", num_glimpses, checks.NumGlimpses | None)
-        T = T or self.config.num_glimpses
+        N, T = num_episodes, num_glimpses or self.config.num_glimpses
         generator = checks.as_generator(generator, self.device)
         device = self.device if generator is None else generator.device
         first = torch.rand(N, 2, generator=generator, device=device) * 2 - 1
@@ -180,6 +178,7 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
 
     # -- still images
 
+    @checks.checked
     def forward(
         self,
         images: Tensor,
@@ -189,8 +188,8 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
         first_location: Tensor | None = None,
         locations: Tensor | None = None,
         deterministic: bool = False,
-        num_rollouts: int = 1,
-        num_glimpses: int | None = None,
+        num_rollouts: checks.Count = 1,
+        num_glimpses: checks.NumGlimpses | None = None,
     ) -> dict[str, Tensor]:
         """Look T times at each image and classify it.
 
@@ -230,9 +229,7 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
         single = isinstance(images, Tensor) and images.dim() == 2 and num_rollouts == 1
         images = checks.check_images(images, self.config.num_channels, self.device)
         checks.check_finite(self)
-        checks.check("deterministic", deterministic, bool)
-        M = checks.check("num_rollouts", num_rollouts, checks.Count)
-        B, N = len(images), len(images) * M
+        B, M, N = len(images), num_rollouts, len(images) * num_rollouts
         if draws is None:
             draws = self.draw(N, generator, num_glimpses, ("action",))
             if deterministic and generator is None:

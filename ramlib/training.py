@@ -14,7 +14,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -297,11 +297,12 @@ class Trainer:
         """Average the statistics since the last evaluation; waits for the device."""
         *sums, count = self.sums.tolist()
         averages = {k: v / max(count, 1) for k, v in zip(STATISTICS, sums, strict=True)}
-        self._check_finite(math.isfinite(averages["loss"]))
+        self.check_finite([self.sums])
         return averages
 
-    def _check_finite(self, finite: bool) -> None:
-        if not finite:
+    def check_finite(self, tensors: Iterable[Tensor]) -> None:
+        """Refuse to go on with what has diverged."""
+        if not checks.all_finite(tensors):
             raise FloatingPointError(
                 f"the training has diverged by step {self.step}: begin another run, "
                 "with a lower learning rate or clip_norm; the checkpoint is from before"
@@ -346,7 +347,7 @@ class Trainer:
     def save(self, path: Path, seconds: float) -> None:
         """Write everything needed to go on; never what has diverged."""
         tensors = self.tensors()
-        self._check_finite(checks.all_finite(tensors.values()))
+        self.check_finite(tensors.values())
         progress = {"step": self.step, "seconds": seconds}
         progress |= {"best_error": self.best_error, "best_epoch": self.best_epoch}
         files.write_tensors(path, tensors, progress)

@@ -695,7 +695,7 @@ def test_every_protocol_is_what_it_says(model):
         ({"num_glimpses": 2.5}, TypeError, "num_glimpses is 2.5"),
         ({"seed": "x"}, TypeError, "seed is 'x'"),
         ({"seed": 2**64}, ValueError, "seed is"),
-        ({"data": (1, 2)}, TypeError, "data is a tuple"),
+        ({"data": (1, 2)}, TypeError, r"data is \(1, 2\); give a ramlib.data.Images"),
     ],
     ids=str,
 )
