@@ -102,9 +102,8 @@ def check(name: str, value: object, kind: object):
     if base not in KINDS:
         ours = getattr(base, "__module__", "").startswith("ramlib")
         if ours and not isinstance(value, base):
-            raise TypeError(
-                f"{name} is {value!r:.80}; give {base.__module__}.{base.__name__}"
-            )
+            kind = f"{base.__module__}.{base.__name__}"
+            raise TypeError(f"{name} is {value!r:.80}; give a {kind}")
         return value  # of another library: its own constructor checks it
     abstract = {int: Integral, float: Real}.get(base, base)
     is_bool = type(value).__name__ in ("bool", "bool_")
