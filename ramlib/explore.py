@@ -51,23 +51,20 @@ def explore(
     """
     if labels is not None and len(labels) != len(images):
         raise ValueError(f"{len(labels)} labels for {len(images)} images")
-    sigma, T = model.location_network.std, model.config.num_glimpses
+    sigma, T = float(model.location_network.std), model.config.num_glimpses
 
     def show(which: slice, **options) -> None:
         known = None if labels is None else labels[which]
         trace = model.look(images[which], known, **options)
         display.display(player.show(trace, name=name, classes=classes))
 
-    def draw(image=0, glimpses=T, std=float(sigma), seed=seed, **place) -> None:
-        first = torch.tensor([*place.values()], device=sigma.device) if place else None
-        options = {"first_location": first, "num_glimpses": glimpses, "generator": seed}
-        options |= {"deterministic": False, "num_rollouts": num_rollouts} if std else {}
-        before = float(sigma)
-        sigma.fill_(std or before)
-        try:
-            show(slice(image, image + 1), **options)
-        finally:
-            sigma.fill_(before)
+    def draw(image=0, glimpses=T, std=sigma, seed=seed, **place) -> None:
+        M = num_rollouts if std else 1
+        draws = model.draw(M, seed, glimpses, ("action",))
+        draws["location"] *= std / sigma  # a policy as wide as the control says
+        first = torch.tensor([*place.values()], device=model.device) if place else None
+        options = {"draws": draws, "deterministic": False, "num_rollouts": M}
+        show(slice(image, image + 1), first_location=first, **options)
 
     if not (is_live() if controls is None else controls):
         return show(slice(8), generator=seed)
