@@ -69,7 +69,8 @@ Positive = Annotated[float, Range(1e-6, 1e6)]  # what single precision holds wit
 NonNegative = Annotated[float, Range(0, 1e6)]
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-KINDS = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
+KINDS = {int: "a whole number", float: "a number", bool: "True or False"}
+KINDS |= {str: "a text", dict: "a dictionary"}
 
 
 def check(name: str, value: object, kind: object):
@@ -77,12 +78,12 @@ def check(name: str, value: object, kind: object):
 
     Args:
         name: of the argument, for the message.
-        value: what was given; NumPy's numbers are taken too.
-        kind: int, float, bool, str, a `Literal`, one of these annotated with a `Range`,
+        value: what was given.
+        kind: int or float, annotated with a `Range`, bool, str, dict, a `Literal`,
             a class of ramlib's, or a union of one with None; anything else is taken.
 
     Returns:
-        The value, an int, float, bool or str where it is a NumPy number.
+        The value; NumPy's numbers become Python's.
 
     Raises:
         TypeError: if it is of another kind.
@@ -112,7 +113,7 @@ def check(name: str, value: object, kind: object):
         wanted += f" from {limits.low:,} to {limits.high:,}"
     if is_bool != (base is bool) or not (is_bool or isinstance(value, abstract)):
         raise TypeError(f"{name} is {value!r}; give {wanted}")
-    if base is not str and not limits.low <= value <= limits.high:  # NaN fails too
+    if base in (int, float) and not limits.low <= value <= limits.high:  # or NaN
         raise ValueError(f"{name} is {value!r}; give {wanted}")
     return base(value)
 

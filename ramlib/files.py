@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ramlib.checks import from_dict
+from ramlib.checks import checked, from_dict
 
 __all__ = [
     "CONFIG",
@@ -63,8 +63,9 @@ def to_json(value: object) -> bytes:
 
     Raises:
         TypeError: if a value is none of JSON's.
+        ValueError: if it is NaN or infinity, which JSON does not have.
     """
-    return (json.dumps(value, indent=2) + "\n").encode()
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
 
 
 def write_json(path: Path, value: object) -> None:
@@ -81,7 +82,7 @@ def read_json(path: Path) -> dict:
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # not JSON, or not even text
+    except (ValueError, RecursionError) as error:  # not JSON, or not even text
         raise ValueError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise ValueError(f"{path} holds {value!r}; it needs names and values")
@@ -148,6 +149,7 @@ class Pretrained:
     config_class: type
     metrics: dict = {}  # noqa: RUF012
 
+    @checked
     def save_pretrained(
         self, folder: str | Path, metrics: dict | None = None, overwrite: bool = False
     ) -> Path:
@@ -164,10 +166,11 @@ class Pretrained:
         Raises:
             FileExistsError: if a model is already there and `overwrite` is False.
             TypeError: if `metrics` are not JSON values; then nothing is written.
+            ValueError: if they hold NaN; nor then.
             OSError: if the folder cannot be written; a model that was there is whole.
         """
         folder, metrics = Path(folder), self.metrics if metrics is None else metrics
-        if (folder / CONFIG).exists() and not overwrite:
+        if not overwrite and any((folder / x).exists() for x in (CONFIG, WEIGHTS)):
             raise FileExistsError(
                 f"{folder} holds a model; choose another one, or pass overwrite=True"
             )

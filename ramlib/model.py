@@ -315,27 +315,25 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
 
     def _checked(self, draws: dict[str, Tensor], N: int) -> dict[str, Tensor]:
         """Check draws that were given, and copy the dictionary."""
-        first = int(self.config.learn_first_location)
+        first, A = int(self.config.learn_first_location), self.config.num_actions
         wanted = ["first_location", "location", "action"][first:]
         if not isinstance(draws, dict) or set(draws) != set(wanted):
             raise TypeError(f"draws are not {', '.join(wanted)}; see model.draw")
         checks.check_tensor("draws['location']", draws["location"], self.device)
-        T, A = draws["location"].shape[1:2].numel(), self.config.num_actions
+        T = max(1, draws["location"].shape[1:2].numel())
         shapes = {"first_location": (N, 2), "location": (N, T, 2), "action": (N, T, A)}
-        for name, shape in ((name, shapes[name]) for name in wanted):
+        for name in wanted:
             limit = 1.0 if name == "first_location" else 1e6
-            checks.check_locations(
-                f"draws[{name!r}]", draws[name], [shape], None, limit
-            )
+            what = f"draws[{name!r}]"
+            checks.check_locations(what, draws[name], [shapes[name]], None, limit)
         return {name: draws[name].to(self.location_network.std) for name in wanted}
 
     def _places(self, name, places, B: int, M: int, shape: tuple) -> Tensor:
         """Check places that were given, and bring them to (N, *shape)."""
         N = B * M
-        checks.check_locations(
-            name, places, [shape, (B, *shape), (N, *shape)], self.device
-        )
+        shapes = [shape, (B, *shape), (N, *shape)]
+        checks.check_locations(name, places, shapes, self.device)
         places = places.to(self.location_network.std)
         if places.dim() == len(shape):
-            return places.expand(N, *shape).contiguous()
+            places = places.expand(N, *shape)
         return places if len(places) == N else places.repeat_interleave(M, dim=0)

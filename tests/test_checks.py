@@ -137,6 +137,8 @@ for name, tensor in DRAWS.items():
 wrong(give(model, "draws"), "location|action", 5, [1], MODEL.draw(4), drawn(LEARNED, 4))
 bad(give(model, "draws"), "draws[|has shape (3, |give (4, ", drawn(MODEL, 3))
 bad(give(model, "draws"), "[-1, 1]", {**DRAWS, "first_location": XY + 2})
+none = DRAWS["location"][:, :0]
+bad(give(model, "draws"), "(4, 0, 2)|(4, 1, 2)", {**DRAWS, "location": none})
 twice = {"draws": DRAWS, "generator": 0}, {"draws": DRAWS, "num_glimpses": 3}
 bad(lambda v: model(**v), "draws|alone", *twice)
 bad(lambda v: LEARNED(U8, first_location=v), "give locations", XY)
@@ -184,6 +186,12 @@ bad(read, "RAMConfig|hidden_size", {"glimpse_size": 3})
 wrong(RecurrentAttentionModel, "config|{v!r}", {}, "lstm", RAMConfig, 5)
 refuse(FileNotFoundError, load, "{v}|mnist-6x8x8", "nope", "", ".", Path(__file__))
 wrong(load, "{type}", None, 5, [])
+wrong(give(MODEL.save_pretrained, "folder"), "{type}", None, 5)
+SAVE = functools.partial(MODEL.save_pretrained, Path(__file__).parent / "nowhere")
+wrong(give(SAVE, "metrics"), "metrics is {v!r}", [1], "good")
+wrong(give(SAVE, "metrics"), "JSON", {"error": 1j})
+bad(give(SAVE, "metrics"), "JSON", {"error": NAN})
+wrong(give(SAVE, "overwrite"), "overwrite is {v!r}", *FLAG[0])
 
 
 @pytest.mark.parametrize(("call", "value", "error", "words"), ROWS)
@@ -198,7 +206,7 @@ def test_bad_input_is_refused_by_name(call, value, error, words):
 STATE = {name: tensor.float() for name, tensor in MODEL.state_dict().items()}
 BIAS, W = "core.hidden_to_hidden.bias", "model.safetensors"
 FILES = {
-    "config.json/JSON": [b"", b"{", bytes(range(256))],
+    "config.json/JSON": [b"", b"{", bytes(range(256)), b"[" * 100_000],
     "config.json/names and values": [b"[]", b"null", b"5"],
     "config.json/RAMConfig": [b"{}", to_json({"model": {**CONFIG, "x": 4}})],
     "config.json/core is 4": [to_json({"model": {**CONFIG, "core": 4}})],
@@ -227,6 +235,10 @@ def test_a_folder_that_cannot_be_written_or_is_half_full_is_named(tmp_path):
     for folder in ("file", "file/deeper", "blocked"):
         with pytest.raises(OSError, match=folder):
             MODEL.save_pretrained(tmp_path / folder, overwrite=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / W).write_text("of another program")
+    with pytest.raises(FileExistsError, match="other holds a model"):
+        MODEL.save_pretrained(tmp_path / "other")
     (MODEL.save_pretrained(tmp_path / "half") / W).unlink()
     with pytest.raises(FileNotFoundError, match=rf"half.*{W}"):
         load(tmp_path / "half")
