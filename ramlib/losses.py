@@ -171,7 +171,8 @@ def hybrid_loss(
 def combine(out, labels, baseline, reward, step_loss, num_rollouts) -> Losses:
     """Give the `hybrid_loss`, unchecked: it never waits for the device."""
     values, (N, T) = out["values"], out["step_logits"].shape[:2]
-    task, rewards = values.new_zeros(()), out.get("rewards")
+    task = policy = values.new_zeros(())
+    rewards = out.get("rewards")
     M = num_rollouts or (1 if labels is None else N // len(labels))
     if labels is not None:
         task, paid = taught(out, labels, step_loss, reward)
@@ -185,7 +186,6 @@ def combine(out, labels, baseline, reward, step_loss, num_rollouts) -> Losses:
     if baseline != "none":
         base = values if baseline == "value" else leave_one_out(returns, M)
         advantage = returns - base
-    policy = values.new_zeros(())
     for name, log_probs in out.items():
         by_labels = name == "action_log_probs" and labels is not None
         if not name.endswith("_log_probs") or by_labels:

@@ -195,8 +195,7 @@ class LocationNetwork(nn.Module):
             The location (..., 2), clamped to [-1, 1], and the log-probability (...) of
             the sample as it was before it was clamped.
         """
-        if noise is None:
-            noise = self.draw(hidden.shape[:-1]).to(hidden)
+        noise = self.draw(hidden.shape[:-1]).to(hidden) if noise is None else noise
         sample = self.sample(hidden, noise)
         return sample.clamp(-1, 1), self.log_prob(hidden, sample)
 
@@ -280,8 +279,7 @@ class ActionNetwork(nn.Module):
         logits = self.logits(hidden)
         noise = self.draw(hidden.shape[:-1]).to(hidden) if noise is None else noise
         action = self.sample(hidden, noise)
-        log_prob = self.log_prob(hidden, action)
-        return logits, logits.softmax(-1), action, log_prob
+        return logits, logits.softmax(-1), action, self.log_prob(hidden, action)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Give the logits: (..., D) -> (..., A)."""
