@@ -35,7 +35,7 @@ TESTS = {
     "rollout": "tests/test_rollout.py tests/test_model.py",
     "model": "tests/test_model.py tests/test_trace.py tests/test_checks.py",
     "losses": "tests/test_losses.py tests/test_checks.py",
-    "evaluation": "tests/test_training.py -k evaluation",
+    "evaluation": "tests/test_evaluation.py",
     "training": "tests/test_training.py",
     "data": "tests/test_data.py",
 }
