@@ -96,7 +96,8 @@ def test_strip_shows_every_glimpse(C, labels):
 
 
 def test_an_animation_has_a_frame_for_each_glimpse():
-    trace, opened = make_trace(T=3), plt.get_fignums()
+    trace = replace(make_trace(T=3), classes=["$\\frac$", *"中23456789"])
+    opened = plt.get_fignums()
     gif = figures.animate(trace, 1)
     plt.rc("xtick.major", size=20)
     assert figures.animate(trace, 1) == gif, "the same bytes, whatever the style"

@@ -150,16 +150,13 @@ def test_samples_hold_the_histograms():
 # -- refusals --------------------------------------------------------------------------
 
 
-def labelled(*labels):
-    return replace(make_trace(), labels=torch.tensor(labels))
-
-
 TRACE, IMAGE, TWO = make_trace(), torch.zeros(8, 8), {1: [1, 2]}
+HALVES, NEGATIVE = (replace(TRACE, labels=torch.tensor(x)) for x in ([1, 1.5], [0, -1]))
 REFUSED = {
     player.render: [
         (None, {}, TypeError, "trace is a NoneType; give a Trace"),
-        (labelled(1.0, 1.5), {}, TypeError, "labels are torch.float32; give class"),
-        (labelled(0, -1), {}, ValueError, r"labels span \[-1, 0\]"),
+        (HALVES, {}, TypeError, "labels are torch.float32; give class"),
+        (NEGATIVE, {}, ValueError, r"labels span \[-1, 0\]"),
         (TRACE, {"classes": 5}, TypeError, "classes are 5; give a list of 10 strings"),
         (TRACE, {"classes": "0123456789"}, TypeError, "give a list of 10 strings"),
         (TRACE, {"name": "a b"}, ValueError, "name is 'a b'; use letters"),
@@ -178,6 +175,9 @@ REFUSED = {
         ({1: [1, np.nan]}, {}, ValueError, "1 of them not finite; give at least two"),
         ([TWO, TWO], {}, ValueError, "labels are None; give a list of 2 names"),
         ([TWO, {2: [1, 2]}], {}, ValueError, "every dictionary needs the same"),
+        ([TWO] * 4, {}, ValueError, "give 1 to 3 dictionaries"),
+        ([], {}, ValueError, "give 1 to 3 dictionaries"),
+        (None, {}, TypeError, "estimates are a NoneType; give a dictionary"),
         (TWO, {"exact": "x"}, TypeError, "exact is 'x'; give a number"),
         (TWO, {"exact": np.inf}, ValueError, "exact is inf; give a number"),
         (TWO, {"labels": [3]}, TypeError, "a label is 3; give a text"),

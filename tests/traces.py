@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from ramlib import data
 from ramlib.sensor import GlimpseSensor
 from ramlib.trace import Trace
 
@@ -37,24 +38,6 @@ def estimates(counts=(1, 4, 16, 64), R=500, seed=0):
     return {n: generator.normal(1, 1 / np.sqrt(n), R) for n in counts}
 
 
-def digit_canvases(B=8, size=60):
-    """Cluttered canvases made of scikit-learn's digits: grey, as digits are."""
-    from sklearn.datasets import load_digits
-
-    source = torch.as_tensor(load_digits().images, dtype=torch.float32) / 16
-    source = torch.nn.functional.interpolate(source[:, None], 28, mode="bilinear")
-    source = (source * 255).to(torch.int32)
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(high):
-        return int(torch.randint(0, high, (1,), generator=generator))
-
-    canvases = torch.zeros(B, 1, size, size, dtype=torch.int32)
-    for b in range(B):
-        for _ in range(4):
-            i, j, y, x = draw(20), draw(20), draw(size - 8), draw(size - 8)
-            other = source[draw(len(source))]
-            canvases[b, :, y : y + 8, x : x + 8] += other[:, i : i + 8, j : j + 8]
-        y, x = draw(size - 28), draw(size - 28)
-        canvases[b, :, y : y + 28, x : x + 28] += source[b]
-    return canvases.clamp(0, 255).to(torch.uint8)
+def digit_canvases(B=8):
+    """Cluttered canvases of the bundled digits: (B, 1, 60, 60), grey, as digits are."""
+    return data.cluttered(data.digits("bundled"), range(B), generator=0)

@@ -1,9 +1,4 @@
-"""A browser, pages that are watched, and the book served on this machine.
-
-``new_page`` opens a page in a fresh context and returns a ``Visit``: it has the
-playwright ``page``, what went wrong on it (``errors``) and every request that would
-have left this machine (``outside``; such requests are refused).
-"""
+"""A browser, pages that are watched, and the book served on this machine."""
 
 from __future__ import annotations
 
@@ -12,25 +7,13 @@ import http.server
 import os
 import shutil
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-LAUNCH = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 LOCAL_SCHEMES = {"file", "data", "blob", "about", "chrome", "chrome-extension"}
 LOCAL_HOSTS = {"127.0.0.1", "localhost"}
-
-DESKTOP = (1280, 900)
-PHONE = (390, 844)
 
 
 def is_local(url: str) -> bool:
@@ -38,124 +21,83 @@ def is_local(url: str) -> bool:
     return parts.scheme in LOCAL_SCHEMES or parts.hostname in LOCAL_HOSTS
 
 
-@dataclass
-class Visit:
-    """One page in one fresh browser context, and what was seen while it was open."""
-
-    page: object
-    errors: list[str] = field(default_factory=list)
-    outside: list[str] = field(default_factory=list)
-
-    def open(self, target: str | Path, *, wait: str = "load") -> Visit:
-        """Go to an address, or to a file, and wait until it has loaded."""
-        url = target.resolve().as_uri() if isinstance(target, Path) else target
-        self.page.goto(url, wait_until=wait)
-        return self
-
-    def assert_clean(self) -> None:
-        """Nothing went wrong on the page and nothing was asked of another machine."""
-        assert not self.errors, "\n".join(self.errors)
-        assert not self.outside, "\n".join(self.outside)
-
-    def overflow(self) -> int:
-        """By how many pixels the page is wider than the window."""
-        return self.page.evaluate(
-            "() => document.scrollingElement.scrollWidth - window.innerWidth"
-        )
-
-    def close(self) -> None:
-        self.page.context.close()
-
-
 def chromium() -> str | None:
     """The system's Chromium, if there is one; otherwise playwright's own is tried."""
-    named = os.environ.get("CHROMIUM")
-    if named:
-        return named
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return next(filter(None, map(shutil.which, names)), None)
+    found = (os.environ.get("CHROMIUM"), *map(shutil.which, names))
+    return next(filter(None, found), None)
 
 
 @pytest.fixture(scope="session")
 def browser():
     """A headless Chromium; without one the tests are skipped, or fail if required."""
     required = os.environ.get("RAMLIB_REQUIRE_BROWSER") == "1"
+    give_up = pytest.fail if required else pytest.skip
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError as error:
-        reason = f"playwright cannot be imported: {error}"
-        pytest.fail(reason) if required else pytest.skip(reason)
+        give_up(f"playwright cannot be imported: {error}")
 
     with sync_playwright() as playwright:
+        how = {"executable_path": chromium(), "args": ["--disable-gpu"]}
         try:
-            launched = playwright.chromium.launch(
-                executable_path=chromium(), args=LAUNCH
-            )
+            launched = playwright.chromium.launch(**how)
         except Error as error:
-            reason = (
+            give_up(
                 "no browser: install Chromium (`apt-get install chromium`, or "
                 "`python -m playwright install chromium`), or name one in $CHROMIUM; "
                 + str(error).splitlines()[0]
             )
-            pytest.fail(reason) if required else pytest.skip(reason)
         yield launched
         launched.close()
 
 
 @pytest.fixture
 def new_page(browser):
-    """Open watched pages; they are closed when the test ends.
+    """Open pages, each in a fresh context; when the test ends, all must be clean.
 
-    ``new_page(target=None, *, theme="light", viewport=(1280, 900), javascript=True,
-    touch=False, reduced_motion=False, allow=())``: ``target`` is a Path or an address;
-    ``allow`` lists pieces of text of console errors that are not ours.
+    ``new_page(target=None, *, viewport=(1280, 900), touch=False, allow=(), **options)``
+    gives playwright's page of ``target``, a Path or an address. ``allow`` lists pieces
+    of text of console errors that are not ours; the options are those of playwright's
+    ``new_context``. Nothing may go wrong on a page, be wider than it, or be asked of
+    another machine; such requests are refused.
     """
-    visits: list[Visit] = []
+    pages, errors = [], []
 
-    def make(
-        target: str | Path | None = None,
-        *,
-        theme: str = "light",
-        viewport: tuple[int, int] = DESKTOP,
-        javascript: bool = True,
-        touch: bool = False,
-        reduced_motion: bool = False,
-        allow: tuple[str, ...] = (),
-    ) -> Visit:
-        context = browser.new_context(
-            color_scheme=theme,
-            viewport={"width": viewport[0], "height": viewport[1]},
-            java_script_enabled=javascript,
-            has_touch=touch,
-            is_mobile=touch,
-            reduced_motion="reduce" if reduced_motion else "no-preference",
-        )
+    def make(target=None, *, viewport=(1280, 900), touch=False, allow=(), **options):
+        size = dict(zip(("width", "height"), viewport, strict=True))
+        options |= {"viewport": size, "has_touch": touch, "is_mobile": touch}
+        context = browser.new_context(**options)
         context.set_default_timeout(15_000)
-        visit = Visit(context.new_page())
-        visits.append(visit)
+        page = context.new_page()
+        pages.append(page)
 
         def refuse(route):
-            visit.outside.append(route.request.url)
+            errors.append(f"outside: {route.request.url}")
             route.abort()
 
         def note_error(text: str) -> None:
             if not any(piece in text for piece in allow):
-                visit.errors.append(text)
+                errors.append(text)
 
         def note_console(message) -> None:
             if message.type == "error":
                 note_error(f"console: {message.text} {message.location}")
 
         context.route(lambda url: not is_local(url), refuse)
-        visit.page.on("console", note_console)
-        visit.page.on("pageerror", lambda error: note_error(f"page: {error}"))
+        page.on("console", note_console)
+        page.on("pageerror", lambda error: note_error(f"page: {error}"))
         if target is not None:
-            visit.open(target)
-        return visit
+            page.goto(target.resolve().as_uri() if isinstance(target, Path) else target)
+        return page
 
     yield make
-    for visit in visits:
-        visit.close()
+    for page in pages:
+        across = "document.scrollingElement.scrollWidth - window.innerWidth"
+        if (over := page.evaluate(across)) > 0:
+            errors.append(f"{page.url} scrolls sideways, by {over} pixels")
+        page.context.close()
+    assert not errors, "\n".join(errors)
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -167,8 +109,8 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
         if code == 404 and self.path == "/favicon.ico":
             self.send_response(204)
             self.end_headers()
-            return
-        super().send_error(code, message, explain)
+        else:
+            super().send_error(code, message, explain)
 
 
 @pytest.fixture(scope="session")
