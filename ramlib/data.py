@@ -21,7 +21,7 @@ import io
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -30,15 +30,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ramlib.checks import (
-    NumPatches,
-    Range,
-    as_generator,
-    check,
-    check_fields,
-    check_labels,
-    check_tensor,
-)
+from ramlib import checks
+from ramlib.checks import Range, check
 from ramlib.files import write
 
 __all__ = [
@@ -55,11 +48,9 @@ Source = Literal["auto", "mnist", "bundled"]
 Split = Literal["train", "validation", "test"]
 Task = Literal["plain", "translated", "cluttered"]
 FrozenSeed = Annotated[int, Range(0, 2**32 - 1)]  # what RandomState takes
-Array = np.ndarray
 Size = int | tuple[int, int]
 Indices = Tensor | Sequence[int]
-Generator = torch.Generator | int | None
-RandInt = Callable[[int, tuple[int, ...]], Tensor]  # (high, shape): from [0, high)
+Generator = torch.Generator | np.random.RandomState | int | None
 
 # The md5 sums of the unpacked files, as MNIST's publishers give them.
 MNIST_MD5 = {
@@ -71,8 +62,6 @@ MNIST_MD5 = {
 # Where the splits begin and end, in the order of `Split`.
 ENDS = {"mnist": (0, 50_000, 60_000, 70_000), "bundled": (0, 1197, 1497, 1797)}
 TIMEOUT = (2, 10)  # seconds to connect to a server, and to wait for its next bytes
-GREY = {"1", "L", "LA"}  # Pillow's modes without colour
-CHUNK = 1000  # canvases pasted at once: bounds the memory in use
 
 
 class DataUnavailableError(OSError):
@@ -87,7 +76,7 @@ class Images:
         images: (N, C, H, W) uint8; (N, H, W) is taken as C = 1.
         labels: (N,) int64 in [0, A).
         classes: the A names; None: "0", "1" and so on, up to the largest label.
-        name: where they come from: "mnist", "bundled", or the path of a folder.
+        name: where they come from: "mnist", "bundled", or a folder's absolute path.
         split: "train", "validation", "test", or "" for none of them.
 
     Raises:
@@ -102,9 +91,9 @@ class Images:
     split: Literal[Split, ""] = ""
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        check_tensor("images", images := self.images)
-        check_tensor("labels", labels := self.labels, images.device)
+        checks.check_fields(self)
+        checks.check_tensor("images", images := self.images)
+        checks.check_tensor("labels", labels := self.labels, images.device)
         images = images[:, None] if images.dim() == 3 else images
         (N, *sides), dtypes = images.shape, (images.dtype, labels.dtype)
         if dtypes != (torch.uint8, torch.int64):
@@ -112,13 +101,10 @@ class Images:
         if len(sides) != 3 or 0 in sides or labels.shape != (N,):
             shapes = f"{tuple(images.shape)} and {tuple(labels.shape)}"
             raise ValueError(f"the shapes are {shapes}; give (N, C, H, W) and (N,)")
-        classes = self.classes
-        if not classes:
-            top = int(labels.max()) if N else -1
-            classes = map(str, range(min(top + 1, 2**16)))
-        classes = tuple(check("a class", name, str) for name in classes)
         if N:
-            check_labels(labels, len(classes))
+            checks.check_labels(labels, len(self.classes or range(2**16)))
+        names = self.classes or map(str, range(int(labels.max()) + 1 if N else 0))
+        classes = tuple(check("a class", name, str) for name in names)
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "classes", classes)
 
@@ -215,27 +201,27 @@ def digits(
     """
     source, split = check("source", source, Source), check("split", split, Split)
     root = root or os.environ.get("RAMLIB_DATA") or None
-    source, images, labels = load(source, root, Path.cwd())
+    whole = load(source, root, Path.cwd())
     which = get_args(Split).index(split)
-    part = slice(*ENDS[source][which : which + 2])
-    images = torch.tensor(images[part])  # a copy
-    labels = torch.tensor(labels[part], dtype=torch.int64)
-    return Images(images, labels, tuple("0123456789"), source, split)
+    part = whole[slice(*ENDS[whole.name][which : which + 2])]
+    images, labels = part.images.clone(), part.labels.clone()
+    return replace(part, images=images, labels=labels, split=split)
 
 
 @functools.cache  # read, decided and said once
-def load(source: str, root: str | Path | None, here: Path) -> tuple[str, Array, Array]:
-    """Load the digits of all splits: their source, (N, 28, 28) uint8, and (N,)."""
-    if source != "auto":
-        return source, *(bundled() if source == "bundled" else mnist(root, here))
-    try:
-        return load("mnist", root, here)
-    except DataUnavailableError as error:
-        say(f"{error}. Going on with the bundled digits: error rates will differ")
+def load(source: str, root: str | Path | None, here: Path) -> Images:
+    """Load the digits of all splits."""
+    if source == "auto":
+        try:
+            return load("mnist", root, here)
+        except DataUnavailableError as error:
+            say(f"{error}. Going on with the bundled digits: error rates will differ")
         return load("bundled", root, here)
+    images, labels = bundled() if source == "bundled" else mnist(root, here)
+    return Images(torch.tensor(images), torch.tensor(labels).long(), name=source)
 
 
-def bundled() -> tuple[Array, Array]:
+def bundled() -> tuple[np.ndarray, np.ndarray]:
     """Enlarge scikit-learn's digits: (1797, 28, 28) uint8 and (1797,).
 
     Integers only, so that the bytes are the same everywhere: each of the 8×8 pixels
@@ -253,7 +239,7 @@ def bundled() -> tuple[Array, Array]:
     return value.astype(np.uint8), labels
 
 
-def mnist(root: str | Path | None, here: Path) -> tuple[Array, Array]:
+def mnist(root: str | Path | None, here: Path) -> tuple[np.ndarray, np.ndarray]:
     """Load MNIST: (70000, 28, 28) and (70000,) uint8; for `root` see `digits`."""
     if root is None:
         places = Path(__file__).resolve().parents[1], here, *here.parents
@@ -261,9 +247,9 @@ def mnist(root: str | Path | None, here: Path) -> tuple[Array, Array]:
         clones = (p for p in places if all((p / mark).is_file() for mark in marks))
         root = next(clones, here) / "data"
     try:
-        raw = (here / Path(root).expanduser()).resolve() / "MNIST" / "raw"
-        files = [mnist_file(raw / name) for name in MNIST_MD5]
-    except (OSError, RuntimeError, ValueError) as error:
+        raw = here / os.path.expanduser(root) / "MNIST" / "raw"
+        files = [mnist_file(raw / name, md5) for name, md5 in MNIST_MD5.items()]
+    except (OSError, ValueError) as error:
         raise DataUnavailableError(
             f"no MNIST in {root} ({error}); connect to the network once, or set "
             "RAMLIB_DATA to a folder whose MNIST/raw holds its four unpacked files, or "
@@ -274,12 +260,11 @@ def mnist(root: str | Path | None, here: Path) -> tuple[Array, Array]:
     return images, np.frombuffer(labels, np.uint8)
 
 
-def mnist_file(path: Path) -> bytes:
+def mnist_file(path: Path, md5: str) -> bytes:
     """Read a file of MNIST, or download it, whole or not at all, if it is not right."""
 
     def verified(content: bytes) -> bytes:
-        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        if md5 != MNIST_MD5[path.name]:
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
             raise OSError("its md5 sum is not the published one")
         return content
 
@@ -347,51 +332,50 @@ def folder(
     """
     from PIL import ImageOps
     from torchvision.datasets import ImageFolder
+    from torchvision.transforms.functional import pil_to_tensor
 
     split, seed = check("split", split, Split), check("seed", seed, FrozenSeed)
     if channels not in (None, 1, 3):
         raise ValueError(f"channels is {channels!r}; give 1 for grey or 3 for colour")
-    sides = size if size is None else as_sides(size)
-    root = Path(os.path.expanduser(path))
-    places = {name: root / name for name in get_args(Split)}
-    if not places["validation"].is_dir():
-        places["validation"] = root / "val"
-    there = {name: place for name, place in places.items() if place.is_dir()}
+    root = Path(os.path.abspath(os.path.expanduser(path)))
+    validation = "validation" if (root / "validation").is_dir() else "val"
+    places = [root / name for name in ("train", validation, "test")]
+    there = [place for place in places if place.is_dir()]
     own = len(there) > 1  # the folder brings its splits
-    places = {**there, split: places[split]} if own else {split: root}
+    this = places[get_args(Split).index(split)] if own else root
     try:
-        found = {name: ImageFolder(place) for name, place in places.items()}
+        looked_at = sorted({this, *there}) if own else [root]
+        found = {place: ImageFolder(place) for place in looked_at}
     except (OSError, ValueError) as error:
         raise DataUnavailableError(
             f"{root} lacks images ({error}); give a folder with a subfolder of images "
             "for each class, or with train/, validation/ and test/ that hold those"
         ) from error
-    files, labels = zip(*found[split].imgs, strict=True)
-    classes, sizes, modes = found[split].classes, {}, set()
-    for name, part in found.items():
-        if differ := sorted({*classes} ^ {*part.classes}):
-            both = f"{places[split]} and {places[name]}"
+    part, sizes, modes = found[this], {}, set()
+    for place, other in found.items():
+        if differ := sorted({*part.classes} ^ {*other.classes}):
+            both = f"{this} and {place}"
             raise ValueError(f"{both} differ in classes, {differ}; give them the same")
-        for file, _ in part.imgs:
+        for file, _ in other.imgs:
             with opened(file) as image:
                 sizes[image.size[::-1]] = file
                 modes.add(image.mode)
-    if len(sizes) > 1 and sides is None:
+    if len(sizes) > 1 and size is None:
         two = [f"{file} has {pixels}" for pixels, file in sizes.items()][:2]
         raise ValueError(f"{' and '.join(two)} pixels; give a size to bring all to")
-    H, W = sides or next(iter(sizes))
-    C = channels or (1 if modes <= GREY else 3)
-    labels = np.array(labels, np.int64)
+    H, W = next(iter(sizes)) if size is None else as_sides(size)
+    C = channels or (1 if modes <= {"1", "L", "LA"} else 3)  # those without colour
+    labels = np.array(part.targets)
     chosen = np.arange(len(labels)) if own else share(labels, split, seed)
     if not len(chosen):
         raise ValueError(f"{root} has no images for {split}; give each class three")
-    images = np.empty((len(chosen), C, H, W), np.uint8)
-    for i, k in enumerate(chosen):
-        with opened(files[k]) as image:
+    images = torch.empty(len(chosen), C, H, W, dtype=torch.uint8)
+    for shown, k in zip(images, chosen, strict=True):
+        with opened(part.imgs[k][0]) as image:
             image = ImageOps.fit(image.convert("RGB" if C == 3 else "L"), (W, H))
-        images[i] = np.asarray(image).reshape(H, W, C).transpose(2, 0, 1)
-    images, labels = torch.from_numpy(images), torch.from_numpy(labels[chosen])
-    return Images(images, labels, tuple(classes), str(root), split)
+        shown.copy_(pil_to_tensor(image))
+    labels = torch.from_numpy(labels[chosen])
+    return Images(images, labels, tuple(part.classes), str(root), split)
 
 
 @contextlib.contextmanager
@@ -434,7 +418,8 @@ def translated(
         size: of the canvas in pixels: one number or (height, width), up to 16,384.
         generator: a `torch.Generator`, or a seed. A generator on another device than
             the images draws there: the same seed on the CPU gives the same canvases on
-            every device. The default is PyTorch's global generator.
+            every device. The default is PyTorch's global generator. The stream of a
+            `numpy.random.RandomState` is frozen: the same canvases on every machine.
 
     Returns:
         (B, C, height, width) uint8.
@@ -447,11 +432,12 @@ def translated(
     return cluttered(images, indices, size, 0, generator=generator)
 
 
+@checks.checked
 def cluttered(
     images: Images,
     indices: Indices,
     size: Size = 60,
-    num_patches: int = 4,
+    num_patches: checks.NumPatches = 4,
     patch_size: int = 8,
     *,
     generator: Generator = None,
@@ -482,24 +468,58 @@ def cluttered(
         ValueError: if another argument is, a canvas is smaller than an image, or there
             is a single image, which leaves none to cut from.
     """
-    device = images.images.device
-    indices = as_indices(indices, len(images)).to(device)
-    generator = as_generator(generator, device)
-    where = generator.device if generator else device
+    pixels = images.images
+    (N, C, h, w), device = pixels.shape, pixels.device
+    indices = as_indices(indices, N).to(device)
+    B, P, (H, W) = len(indices), num_patches, as_sides(size, (h, w))
+    p = check("patch_size", patch_size, Annotated[int, Range(1, min(h, w))]) if P else 1
+    if (needed := 2 if P else 1) > N:
+        raise ValueError(f"there are {N} images; give {needed} or more")
+    if isinstance(generator, np.random.RandomState):
+        randint = functools.partial(generator.randint, 0, dtype=np.int64)
+    else:
+        generator = checks.as_generator(generator, device)
+        where = generator.device if generator else device
+        randint = functools.partial(torch.randint, generator=generator, device=where)
 
-    def randint(high: int, shape: tuple[int, ...]) -> Tensor:
-        return torch.randint(high, shape, generator=generator, device=where).to(device)
+    def draw(high: int, *shape: int) -> Tensor:
+        return torch.as_tensor(randint(high, shape), device=device)
 
-    return paste(images, indices, size, num_patches, patch_size, randint)
+    # The order of these draws is part of every fixed set. All places are top left.
+    top, left = draw(H - h + 1, B), draw(W - w + 1, B)
+    others = draw(max(N - 1, 1), B, P)
+    others += others >= indices[:, None]  # skips the image itself
+    highs = h - p, w - p, H - p, W - p
+    from_top, from_left, to_top, to_left = (draw(high + 1, B, P) for high in highs)
+    grid = torch.arange(H * W, device=device).view(H, W)
+
+    def window(top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
+        """Give a window's pixels as positions in a flat canvas, (B, C, h·w)."""
+        first = (top * W + left)[:, None, None]
+        return (first + grid[:height, :width].flatten()).expand(-1, C, -1)
+
+    canvases = pixels.new_zeros(B, C, H * W)
+    canvases.scatter_(2, window(top, left, h, w), pixels[indices].flatten(2))
+    # Saturating addition of what is never negative has the same result in any order,
+    # min(255, sum), so distractors may come last. Those of one canvas may overlap.
+    windows = pixels.unfold(2, p, 1).unfold(3, p, 1)  # (N, C, h-p+1, w-p+1, p, p): view
+    for k in range(P):
+        piece = windows[others[:, k], :, from_top[:, k], from_left[:, k]].flatten(2)
+        at = window(to_top[:, k], to_left[:, k], p, p)
+        below = canvases.gather(2, at)
+        room = 255 - below  # adding no more than this keeps uint8 from wrapping
+        canvases.scatter_(2, at, below + torch.minimum(piece, room))
+    return canvases.view(B, C, H, W)
 
 
+@checks.checked
 def fixed_set(
     images: Images,
     task: Task = "translated",
     size: Size = 60,
     num_patches: int = 4,
     patch_size: int = 8,
-    seed: int = 0,
+    seed: FrozenSeed = 0,
 ) -> Images:
     """Make the set to validate or test on: every image once, in order, always the same.
 
@@ -522,17 +542,12 @@ def fixed_set(
         TypeError: if an argument is of the wrong kind.
         ValueError: if the task is unknown or a value out of range; see `cluttered`.
     """
-    if check("task", task, Task) == "plain":
+    if task == "plain":
         return images
-    stream = np.random.RandomState(check("seed", seed, FrozenSeed))
-
-    def randint(high: int, shape: tuple[int, ...]) -> Tensor:
-        return torch.from_numpy(stream.randint(0, high, shape, dtype=np.int64))
-
-    source, indices = images.to("cpu"), torch.arange(len(images))
-    num_patches = num_patches if task == "cluttered" else 0
-    canvases = paste(source, indices, size, num_patches, patch_size, randint)
-    return replace(images, images=canvases.to(images.images.device))
+    stream = np.random.RandomState(seed)
+    every, P = torch.arange(len(images)), num_patches if task == "cluttered" else 0
+    canvases = cluttered(images, every, size, P, patch_size, generator=stream)
+    return replace(images, images=canvases)
 
 
 def as_sides(size: Any, least: Sequence[int] = (1, 1)) -> list[int]:
@@ -542,46 +557,3 @@ def as_sides(size: Any, least: Sequence[int] = (1, 1)) -> list[int]:
         raise ValueError(f"size is {size}; give one number or (height, width)")
     kinds = [Annotated[int, Range(low, 16_384)] for low in least]
     return [check("a side in size", *pair) for pair in zip(sides, kinds, strict=True)]
-
-
-def paste(
-    images: Images, indices: Tensor, size: Size, P: int, p: int, randint: RandInt
-) -> Tensor:
-    """Draw places and paste there: the arguments of `cluttered`, and what draws.
-
-    Distractors are clipped with the image already there. Saturating addition of what
-    is never negative has the same result in any order, min(255, sum), so this equals
-    the original, which adds the image last; and an image on black needs no addition.
-    """
-    (N, C, h, w), B, pixels = images.images.shape, len(indices), images.images
-    H, W = as_sides(size, (h, w))
-    P = check("num_patches", P, NumPatches)
-    p = check("patch_size", p, Annotated[int, Range(1, min(h, w))]) if P else 1
-    if (needed := 2 if P else 1) > N:
-        raise ValueError(f"there are {N} images; give {needed} or more")
-    # The order of these draws is part of every fixed set. All places are top left.
-    row, column = randint(H - h + 1, (B,)), randint(W - w + 1, (B,))
-    source = randint(max(N - 1, 1), (B, P))
-    source = source + (source >= indices[:, None])  # skips the image itself
-    highs = h - p + 1, w - p + 1, H - p + 1, W - p + 1
-    from_row, from_column, to_row, to_column = (randint(high, (B, P)) for high in highs)
-    grid = torch.arange(h * W, device=pixels.device).view(h, W)
-
-    def rectangle(row: Tensor, column: Tensor, height: int, width: int) -> Tensor:
-        """Give a rectangle's pixels as positions in a flat canvas, (B, C, h·w)."""
-        first = (row * W + column)[:, None, None]
-        return (first + grid[:height, :width].flatten()).expand(-1, C, -1)
-
-    canvases = pixels.new_zeros(B, C, H * W)
-    windows = pixels.unfold(2, p, 1).unfold(3, p, 1)  # (N, C, h-p+1, w-p+1, p, p): view
-    for start in range(0, B, CHUNK):
-        part = slice(start, start + CHUNK)
-        flat, at = canvases[part], rectangle(row[part], column[part], h, w)
-        flat.scatter_(2, at, pixels.index_select(0, indices[part]).flatten(2))
-        pieces = windows[source[part], :, from_row[part], from_column[part]].flatten(3)
-        for k in range(P):  # distractors of one canvas may overlap
-            at = rectangle(to_row[part, k], to_column[part, k], p, p)
-            below = flat.gather(2, at)
-            room = 255 - below  # adding no more than this keeps uint8 from wrapping
-            flat.scatter_(2, at, below + torch.minimum(pieces[:, k], room))
-    return canvases.view(B, C, H, W)

@@ -44,16 +44,16 @@ class ImageConfig:
 
     def __post_init__(self):
         check_fields(self)
-        if self.images is None and (self.image_size or 28) < 28:
+        size = self.image_size
+        if self.images is not None or size is None:
+            return
+        if self.task == "plain":
             raise ValueError(
-                f"image_size is {self.image_size}, but a digit has 28 × 28 pixels; "
-                "give 28 or more"
+                f"image_size is {size}, but plain digits are 28 × 28; choose "
+                "task='translated' or 'cluttered' for a larger canvas"
             )
-        if self.images is None and self.task == "plain" and self.image_size:
-            raise ValueError(
-                f"image_size is {self.image_size}, but plain digits are 28 × 28; "
-                "choose task='translated' or 'cluttered' for a larger canvas"
-            )
+        if size < 28:
+            raise ValueError(f"image_size is {size}; a digit has 28; give 28 or more")
 
     @property
     def canvas(self) -> int:
@@ -69,12 +69,8 @@ class ImageConfig:
 
     def fixed(self, split: Literal["validation", "test"]) -> Images:
         """Make the set that is evaluated: the same bytes on every machine."""
-        data = self.load(split)
-        if self.task == "plain":
-            return data
-        return fixed_set(
-            data, self.task, self.canvas, self.num_patches, seed=SEEDS[split]
-        )
+        data, seed = self.load(split), SEEDS[split]
+        return fixed_set(data, self.task, self.canvas, self.num_patches, seed=seed)
 
 
 class ImageTask:
@@ -115,25 +111,20 @@ class ImageTask:
                 f"num_actions={c.num_actions}, but the images have "
                 f"{images.num_channels} channel(s) and {images.num_classes} classes"
             )
-        self.train, self.validation = (
-            data.to(model.device) for data in (self.train, self.validation)
-        )
+        self.train = self.train.to(model.device)
+        self.validation = self.validation.to(model.device)
         if self.config.task == "plain":  # these never change: one table each, for all
             self.tables = model.sensor.prepare(self.train.images)
 
     def record(self) -> dict:
         """Say which images, and how they are shown."""
-        config, name = asdict(self.config), self.train.name
-        if self.config.images is None:
-            config["source"] = name
-        else:
-            config["images"] = str(Path(self.config.images).resolve())
-        prints = [data.fingerprint() for data in (self.train, self.validation)]
+        name = "source" if self.config.images is None else "images"
         return {
-            **config,
+            **asdict(self.config),
+            name: self.train.name,  # what "auto" has found; the folder's absolute path
             "shape": list(self.validation.images.shape[1:]),
             "classes": list(self.train.classes),
-            "fingerprints": prints,
+            "fingerprints": [x.fingerprint() for x in (self.train, self.validation)],
         }
 
     def draw(self, model, chosen: Tensor, M: int, generator) -> dict[str, Tensor]:
@@ -146,7 +137,7 @@ class ImageTask:
             shown = cluttered(images, chosen, c.canvas, patches, generator=generator)
             table = model.sensor.prepare(shown)
         draws = model.draw(len(chosen) * M, generator)
-        return {**draws, "table": table, "labels": self.train.labels[chosen]}
+        return {**draws, "table": table, "labels": images.labels[chosen]}
 
     def world(self, model: RecurrentAttentionModel, batch: dict[str, Tensor]) -> Still:
         """Make the world of a batch."""

@@ -4,14 +4,13 @@ import gzip
 import hashlib
 import http.server
 import io
-import os
 import socket
 import sys
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -28,20 +27,16 @@ Unavailable = data.DataUnavailableError
 SPLITS = "train", "validation", "test"
 
 
-def sha256(*tensors):
-    together = hashlib.sha256()
-    for tensor in tensors:
-        together.update(str(tuple(tensor.shape)).encode())
-        together.update(np.ascontiguousarray(tensor.numpy()).tobytes())
-    return together.hexdigest()[:32]
-
-
 def some(count=6, shape=(28, 28), seed=0):
     """Images with much ink, so that sums run over 255; no two are alike."""
     stream = np.random.RandomState(seed)
     pixels = stream.randint(0, 256, (count, *shape)).astype(np.uint8)
     pixels[stream.rand(*pixels.shape) < 0.3] = 255
     return Images(torch.from_numpy(pixels), torch.arange(count) % 10)
+
+
+def splits(get, *args, **kwargs):
+    return [get(*args, split=split, **kwargs) for split in SPLITS]
 
 
 # --- Images ---------------------------------------------------------------------------
@@ -85,11 +80,9 @@ def test_a_fingerprint_tells_images_apart():
     pixel.images[-1, -1, -1, -1] ^= 1
     images, labels = source.images, source.labels
     turned = Images(images.mT.contiguous().mT, labels)  # in another order in memory
-    reshaped, mixed = (
-        Images(images.view(4, 3, 5, 6), labels),
-        Images(images, labels * 2),
-    )
-    prints = [x.fingerprint() for x in (source, turned, pixel, reshaped, mixed)]
+    reshaped = Images(images.view(4, 3, 5, 6), labels)
+    others = turned, pixel, reshaped, Images(images, labels * 2)
+    prints = [x.fingerprint() for x in (source, *others)]
     assert prints[0] == prints[1] and len(set(prints)) == 4
     assert all(len(one) == 16 for one in prints)
 
@@ -97,35 +90,46 @@ def test_a_fingerprint_tells_images_apart():
 # --- digits ---------------------------------------------------------------------------
 
 
-DIGITS = {
-    "bundled train": "d0a90cca1e27d2527e857e81d2e23d0c",
-    "bundled validation": "e96e6f63a7283507c1ae5d2b2c5ee656",
-    "bundled test": "642f15d158269f705fe8ecb7a7d409f5",
-    "mnist train": "6b05eb751f3dd7fc1b6ab73a2d851459",
-    "mnist validation": "587a8e32ce8e99cf6c0e104db1f34344",
-    "mnist test": "b8278cdfcfe81cb7dfb66cb0b66bee14",
+SUMS = {
+    "bundled train plain": "d0a90cca1e27d2527e857e81d2e23d0c",
+    "bundled validation plain": "e96e6f63a7283507c1ae5d2b2c5ee656",
+    "bundled test plain": "642f15d158269f705fe8ecb7a7d409f5",
+    "mnist train plain": "6b05eb751f3dd7fc1b6ab73a2d851459",
+    "mnist validation plain": "587a8e32ce8e99cf6c0e104db1f34344",
+    "mnist test plain": "b8278cdfcfe81cb7dfb66cb0b66bee14",
+    "bundled validation translated 60 4": "57e12f6e57639cb68355e2ba60767071",
+    "bundled validation cluttered 60 4": "52d19b86b581774d238b31642b296bc9",
+    "bundled validation cluttered 100 8": "13deb820a0042a3f89655e04f3109d54",
+    "bundled test translated 60 4": "f4bc725f947fa0d7c766d0162bab7067",
+    "bundled test cluttered 60 4": "631e12c483b9f5ef57888a73cf8144a8",
+    "bundled test cluttered 100 8": "1616d84606a20e82b0de2dc9bae81cf9",
+    "mnist validation translated 60 4": "92b2248116b675156d7576feaff5bd9a",
+    "mnist validation cluttered 60 4": "66c2fcb5964a1133e021551e1b4f7248",
+    "mnist validation cluttered 100 8": "0e1ae8a0680df288184d4423c2caf040",
+    "mnist test translated 60 4": "dee13ea0f161acdf67b1cf98983d3646",
+    "mnist test cluttered 60 4": "817e1cfce2116a251d5e7dc92088d52e",
+    "mnist test cluttered 100 8": "4f4c8cbbb6a57bce1848b41aad576e7b",
 }
 
 
-def load_or_skip(source, split):
-    """Load digits; MNIST where it lies on this machine, and never by a download."""
-    root = os.environ.get("RAMLIB_DATA") or Path(data.__file__).parents[1] / "data"
-    files = [Path(root, "MNIST", "raw", name) for name in data.MNIST_MD5]
-    if source == "mnist" and not all(path.is_file() for path in files):
-        pytest.skip("MNIST is in neither RAMLIB_DATA nor data/")
-    return digits(source, split)
-
-
-@pytest.mark.parametrize("name", DIGITS)
-def test_digits_are_the_same_bytes_everywhere(name):
-    source, split = name.split()
-    part = load_or_skip(source, split)
-    assert sha256(part.images[:, 0], part.labels) == DIGITS[name]
-    assert (part.name, part.split, part[:1].num_classes) == (source, split, 10)
+@pytest.mark.parametrize("name", SUMS)
+def test_what_is_evaluated_on_is_the_same_bytes_everywhere(name, monkeypatch):
+    source, split, task, *sizes = name.split()
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [])  # no test downloads it
+    try:
+        images = digits(source, split)
+    except Unavailable as error:
+        pytest.skip(str(error))
+    made, together = fixed_set(images, task, *map(int, sizes)), hashlib.sha256()
+    for tensor in (made.images[:, 0], made.labels):
+        together.update(str(tuple(tensor.shape)).encode())
+        together.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+    assert together.hexdigest()[:32] == SUMS[name]
+    assert (made.name, made.split, made[:1].num_classes) == (source, split, 10)
 
 
 def test_bundled_digits():
-    parts = [digits("bundled", split) for split in SPLITS]
+    parts = splits(digits, "bundled")
     whole = [image.numpy().tobytes() for part in parts for image in part.images]
     assert len(set(whole)) == len(whole) == 1797  # the splits are disjoint
     parts[2].images.zero_()  # a load is the caller's own
@@ -136,6 +140,7 @@ def test_bundled_digits():
 
 TENS = bytes(k % 10 for k in range(256))
 NAMES = TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = tuple(data.MNIST_MD5)
+MIRRORS = "absent", "cut", "wrong", "good"
 
 
 @pytest.fixture
@@ -164,11 +169,11 @@ def put(files, root):
 @pytest.fixture
 def asked(mnist, monkeypatch):
     """A server with four mirrors, of which the last is good; the paths it is asked."""
-    packed = {name: gzip.compress(content) for name, content in mnist.items()}
-    serve = {f"/good/{name}.gz": content for name, content in packed.items()}
-    serve |= {f"/cut/{name}.gz": content[:-20] for name, content in packed.items()}
-    serve |= {f"/wrong/{name}.gz": gzip.compress(b"wrong") for name in NAMES}
-    asked = []
+    serve, asked = {}, []
+    for name, content in mnist.items():
+        serve[f"/good/{name}.gz"] = gzip.compress(content)
+        serve[f"/cut/{name}.gz"] = gzip.compress(content)[:-20]
+        serve[f"/wrong/{name}.gz"] = gzip.compress(b"wrong")
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -181,9 +186,9 @@ def asked(mnist, monkeypatch):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{httpd.server_address[1]}/"
-        mirrors = [f"{url}{name}/" for name in ("absent", "cut", "wrong", "good")]
+        mirrors = [f"{url}{name}/" for name in MIRRORS]
         monkeypatch.setattr(datasets.MNIST, "mirrors", mirrors)
         yield asked
         httpd.shutdown()
@@ -193,7 +198,7 @@ def test_mnist_is_read_and_split(mnist, tmp_path, monkeypatch, capfd):
     put(mnist, tmp_path)
     for slow in ("torchvision", "sklearn", "pooch"):
         monkeypatch.setitem(sys.modules, slow, None)
-    parts = [digits("auto", split) for split in SPLITS]
+    parts = splits(digits, "auto")
     assert [len(part) for part in parts] == [50, 10, 20]
     images = torch.cat([part.images for part in parts]).numpy().tobytes()
     labels = torch.cat([part.labels for part in parts]).byte().numpy().tobytes()
@@ -220,9 +225,7 @@ def test_the_data_folder(mnist, tmp_path, monkeypatch, package, here, variable, 
         (tmp_path / path).touch()
     (tmp_path / here).mkdir(exist_ok=True)
     monkeypatch.chdir(tmp_path / here)
-    monkeypatch.setattr(
-        data, "__file__", str(tmp_path / package / "ramlib" / "data.py")
-    )
+    monkeypatch.setattr(data, "__file__", str(tmp_path / package / "ramlib/data.py"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RAMLIB_DATA", variable or "")
     assert len(digits("mnist")) == 50
@@ -231,7 +234,7 @@ def test_the_data_folder(mnist, tmp_path, monkeypatch, package, here, variable, 
 
 
 def test_without_network_auto_goes_on_with_what_is_bundled(mnist, tmp_path, capfd):
-    assert {digits(split=split).name for split in SPLITS} == {"bundled"}
+    assert {part.name for part in splits(digits)} == {"bundled"}
     out, err = capfd.readouterr()
     assert out == "" and err.count("\n") == 1 and str(tmp_path) in err
     assert list(tmp_path.iterdir()) == []  # the folder is left alone
@@ -240,31 +243,24 @@ def test_without_network_auto_goes_on_with_what_is_bundled(mnist, tmp_path, capf
     assert digits("mnist").name == "mnist"
 
 
-@pytest.mark.parametrize("damage", ["partial", "one bit", "empty", "missing"])
+@pytest.mark.parametrize("damage", ["partial", "one bit", "empty", "missing", "all"])
 def test_what_is_broken_or_missing_is_downloaded(mnist, asked, tmp_path, capfd, damage):
-    raw, content = put(mnist, tmp_path), mnist[TRAIN_IMAGES]
+    content, root = mnist[TRAIN_IMAGES], tmp_path / "new" / "folder"
     flipped = content[:500] + bytes([content[500] ^ 1]) + content[501:]
     broken = {"partial": content[:1000], "one bit": flipped, "empty": b""}.get(damage)
-    (raw / TRAIN_IMAGES).unlink()
-    if damage != "missing":
-        (raw / TRAIN_IMAGES).write_bytes(broken)
-    kept = (raw / TEST_IMAGES).stat().st_ino
-    assert digits("auto").images.numpy().tobytes() == content[16 : 16 + 50 * 784]
-    mirrors = "absent", "cut", "wrong", "good"
-    assert asked == [f"/{mirror}/{TRAIN_IMAGES}.gz" for mirror in mirrors]
+    kept = {} if damage == "all" else {n: mnist[n] for n in NAMES if n != TRAIN_IMAGES}
+    files = kept if broken is None else {**kept, TRAIN_IMAGES: broken}
+    raw = put(files, root) if files else root / "MNIST" / "raw"
+    before = {name: (raw / name).stat().st_ino for name in kept}
+    loaded = digits("auto", root=root)
+    assert loaded.images.numpy().tobytes() == content[16 : 16 + 50 * 784]
+    missing = [name for name in NAMES if name not in kept]
+    assert asked == [f"/{mirror}/{name}.gz" for name in missing for mirror in MIRRORS]
     assert {path.name: path.read_bytes() for path in raw.iterdir()} == mnist
-    assert (raw / TEST_IMAGES).stat().st_ino == kept  # good files stay
+    assert {name: (raw / name).stat().st_ino for name in kept} == before
     out, err = capfd.readouterr()
     said = err.count("\n"), err.count(str(raw / TRAIN_IMAGES))
-    assert out == "" and said == ((0, 0) if damage == "missing" else (1, 1))
-
-
-def test_all_of_mnist_is_downloaded(mnist, asked, tmp_path, capfd):
-    root = tmp_path / "new" / "folder"
-    assert digits("mnist", root=root).name == "mnist"
-    raw = root / "MNIST" / "raw"
-    assert {path.name: path.read_bytes() for path in raw.iterdir()} == mnist
-    assert capfd.readouterr() == ("", "")
+    assert out == "" and said == ((0, 0) if broken is None else (1, 1))
 
 
 def test_failed_downloads_leave_nothing(mnist, asked, tmp_path):
@@ -313,13 +309,16 @@ def test_mnist_that_is_not_to_be_had(mnist, tmp_path, monkeypatch, capfd, root, 
 
 
 def draw(root, files):
-    """Write files under a folder: bytes, or an image of (mode, width, height, grey)."""
+    """Write files under a folder: bytes, an array, or (mode, width, height, grey)."""
     for name, what in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(what, bytes):
-            (root / name).write_bytes(what)
+            path.write_bytes(what)
+        elif isinstance(what, np.ndarray):
+            Image.fromarray(what).save(path)
         else:
-            Image.new(what[0], what[1:3], what[3]).save(root / name)
+            Image.new(what[0], what[1:3], what[3]).save(path)
     return root
 
 
@@ -358,8 +357,7 @@ def test_a_folder_brings_its_splits(tmp_path, name):
     assert train.labels.tolist() == [0, 0, 0, 0, 1] and train.classes == ("a", "b")
     assert validation.images[:, 0, 0, 0].tolist() == [5, 6, 7]
     draw(
-        tmp_path,
-        {"test/a/x.png": ("L", 4, 3, 99), "test/b/x.png": ("RGB", 4, 3, "red")},
+        tmp_path / "test", {"a/x.png": ("L", 4, 3, 99), "b/x.png": ("RGB", 4, 3, "red")}
     )
     test = folder(tmp_path, "test")
     assert test.images[:, :, 0, 0].tolist() == [[99, 99, 99], [255, 0, 0]]
@@ -372,32 +370,30 @@ def test_a_folder_of_colour(tmp_path):
     assert folder(tmp_path).num_channels == 1
     assert folder(tmp_path).classes == ("train",)  # a class, for want of other splits
     pixels = np.random.RandomState(0).randint(0, 256, (2, 2, 3)).astype(np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "train" / "0.png")
-    images = torch.cat([folder(tmp_path, split).images for split in SPLITS]).tolist()
-    assert pixels.transpose(2, 0, 1).tolist() in images
-    grey = torch.cat([folder(tmp_path, s, channels=1).images for s in SPLITS]).tolist()
-    assert [np.asarray(Image.fromarray(pixels).convert("L")).tolist()] in grey
+    draw(tmp_path, {"train/0.png": pixels})
+    grey = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+    for channels, expected in ((None, pixels), (1, grey)):
+        parts = splits(folder, tmp_path, channels=channels)
+        images = torch.cat([part.images for part in parts]).tolist()
+        assert expected.transpose(2, 0, 1).tolist() in images
 
 
 def test_images_of_a_folder_are_resized_and_cropped(tmp_path):
     wide = np.zeros((20, 40), np.uint8)  # black, with a bright square in the middle
     wide[:, 10:30] = np.arange(20)[:, None] + 200
-    draw(tmp_path, {"a/tall.png": ("L", 20, 60, 7)})
-    Image.fromarray(wide).save(tmp_path / "a" / "wide.png")
+    draw(tmp_path, {"a/tall.png": ("L", 20, 60, 7), "a/wide.png": wide})
     images = folder(tmp_path, size=20).images
     assert (images[0] == 7).all() and images[1, 0].tolist() == wide[:, 10:30].tolist()
     assert folder(tmp_path, size=(5, 10)).images.shape == (2, 1, 5, 10)
     assert folder(tmp_path, size=1).images.shape == (2, 1, 1, 1)
     small = Image.fromarray(wide).resize((20, 10)).crop((5, 0, 15, 10))
-    assert (
-        folder(tmp_path, size=[10, 10]).images[1, 0].tolist()
-        == np.asarray(small).tolist()
-    )
+    assert np.array_equal(folder(tmp_path, size=[10, 10]).images[1, 0], small)
 
 
 Image.effect_noise((50, 50), 99).save(noise := io.BytesIO(), "png")
 CUT_OFF = noise.getvalue()[:-999]  # its header is whole
 THREE, UNLIKE = greys({"a": 3}), greys({"a": 1}) | greys({"b": 1}, (5, 3))
+TWO, OTHERS = greys({"train/a": 1, "val/a": 1}), greys({"train/a": 1, "val/b": 1})
 
 
 @pytest.mark.parametrize(
@@ -410,18 +406,8 @@ THREE, UNLIKE = greys({"a": 3}), greys({"a": 1}) | greys({"b": 1}, (5, 3))
         ({"a/x.png": b"no"}, {}, Unavailable, "a/x.png cannot be read"),
         ({"a/x.png": CUT_OFF}, {"size": 50}, Unavailable, "a/x.png cannot be read"),
         ({"a/x.png": ("I;16", 4, 3, 0)}, {}, Unavailable, "a/x.png.*8 bits"),
-        (
-            greys({"train/a": 1, "val/a": 1}),
-            {"split": "test"},
-            Unavailable,
-            "root/test",
-        ),
-        (
-            greys({"train/a": 1, "val/b": 1}),
-            {},
-            ValueError,
-            "root/train.*root/val.*'b'",
-        ),
+        (TWO, {"split": "test"}, Unavailable, "root/test"),
+        (OTHERS, {}, ValueError, "root/train.*root/val.*'b'"),
         (greys({"a": 2}), {"split": "test"}, ValueError, "root.*test.*three"),
         (UNLIKE, {}, ValueError, r"a/000.png.*\(3, 4\).*b/000.png.*\(3, 5\).*size"),
         (THREE, {"channels": 2}, ValueError, "channels is 2.*1.*3"),
@@ -447,8 +433,7 @@ def test_folders_refused(tmp_path, monkeypatch, files, arguments, error, message
 def brute(source, indices, canvas, P, p, randint):
     """One pixel after another, in the original's order: distractors, then the image."""
     (N, C, h, w), (H, W), B = source.images.shape, canvas, len(indices)
-    highs = H - h, W - w
-    row, column = (randint(high + 1, (B,)).tolist() for high in highs)
+    row, column = (randint(high + 1, (B,)).tolist() for high in (H - h, W - w))
     highs = N - 2, h - p, w - p, H - p, W - p
     drawn = [randint(high + 1, (B, P)).tolist() for high in highs] if P else []
     out, pixels = np.zeros((B, C, H, W), int), source.images.numpy().astype(int)
@@ -475,61 +460,25 @@ def brute(source, indices, canvas, P, p, randint):
     count=st.integers(2, 5),
     indices=st.lists(st.integers(0, 1), max_size=4),
     seed=st.integers(0, 2**32 - 1),
-    chunk=st.integers(1, 6),
 )
-def test_pasting_equals_brute_force(shape, extra, P, p, count, indices, seed, chunk):
+def test_pasting_equals_brute_force(shape, extra, P, p, count, indices, seed):
     source = some(count, shape, seed % 1000)
     indices = [count - 1 if index else 0 for index in indices]
     before = source.fingerprint()
     size, p = (shape[1] + extra[0], shape[2] + extra[1]), min(p, *shape[1:])
-
-    def from_torch(high, shape):
-        return torch.randint(high, shape, generator=generator)
-
-    def from_numpy(high, shape):
-        return torch.from_numpy(stream.randint(0, high, shape, dtype=np.int64))
-
-    with mock.patch.object(data, "CHUNK", chunk):  # of no matter to what is made
-        for made, patches in (
-            (cluttered(source, indices, size, P, p, generator=seed), P),
-            (translated(source, indices, size, generator=seed), 0),
-        ):
-            generator = torch.Generator().manual_seed(seed)
-            assert made.dtype == torch.uint8
-            assert torch.equal(
-                made, brute(source, indices, size, patches, p, from_torch)
-            )
-        for task, patches in (("cluttered", P), ("translated", 0)):
-            stream = np.random.RandomState(seed)
-            made = fixed_set(source, task, size, P, p, seed)
-            expected = brute(source, range(count), size, patches, p, from_numpy)
-            assert torch.equal(made.images, expected)
-            assert torch.equal(made.labels, source.labels)
+    for task, patches, made in (
+        ("cluttered", P, cluttered(source, indices, size, P, p, generator=seed)),
+        ("translated", 0, translated(source, indices, size, generator=seed)),
+    ):
+        randint = partial(torch.randint, generator=torch.Generator().manual_seed(seed))
+        assert made.dtype == torch.uint8
+        assert torch.equal(made, brute(source, indices, size, patches, p, randint))
+        randint = partial(np.random.RandomState(seed).randint, 0, dtype=np.int64)
+        made = fixed_set(source, task, size, P, p, seed)
+        expected = brute(source, range(count), size, patches, p, randint)
+        assert torch.equal(made.images, expected)
+        assert torch.equal(made.labels, source.labels)
     assert source.fingerprint() == before
-
-
-SUMS = {
-    "bundled validation translated 60 4": "57e12f6e57639cb68355e2ba60767071",
-    "bundled validation cluttered 60 4": "52d19b86b581774d238b31642b296bc9",
-    "bundled validation cluttered 100 8": "13deb820a0042a3f89655e04f3109d54",
-    "bundled test translated 60 4": "f4bc725f947fa0d7c766d0162bab7067",
-    "bundled test cluttered 60 4": "631e12c483b9f5ef57888a73cf8144a8",
-    "bundled test cluttered 100 8": "1616d84606a20e82b0de2dc9bae81cf9",
-    "mnist validation translated 60 4": "92b2248116b675156d7576feaff5bd9a",
-    "mnist validation cluttered 60 4": "66c2fcb5964a1133e021551e1b4f7248",
-    "mnist validation cluttered 100 8": "0e1ae8a0680df288184d4423c2caf040",
-    "mnist test translated 60 4": "dee13ea0f161acdf67b1cf98983d3646",
-    "mnist test cluttered 60 4": "817e1cfce2116a251d5e7dc92088d52e",
-    "mnist test cluttered 100 8": "4f4c8cbbb6a57bce1848b41aad576e7b",
-}
-
-
-@pytest.mark.parametrize("name", SUMS)
-def test_fixed_sets_are_the_same_bytes_everywhere(name):
-    source, split, task, size, P = name.split()
-    images = load_or_skip(source, split)
-    made = fixed_set(images, task, int(size), int(P))
-    assert sha256(made.images[:, 0], made.labels) == SUMS[name]
 
 
 def test_a_fixed_set_is_of_its_images():
@@ -569,6 +518,7 @@ def test_seeds_and_generators():
 
 PIXELS, LABELS = torch.zeros(3, 4, 5, dtype=torch.uint8), torch.arange(3)
 SIX = some(6)
+CROWD = partial(cluttered, SIX, [0], 60)
 
 
 @pytest.mark.parametrize(
@@ -583,11 +533,7 @@ SIX = some(6)
         (lambda: Images(PIXELS[:, :0], LABELS), ValueError, r"\(3, 1, 0, 5\)"),
         (lambda: Images(PIXELS, LABELS.to("meta")), ValueError, "labels is on meta"),
         (lambda: Images(PIXELS, LABELS - 1), ValueError, r"\[-1, 1\]"),
-        (
-            lambda: Images(PIXELS, LABELS, ("a", "b")),
-            ValueError,
-            r"\[0, 2\].*2 classes",
-        ),
+        (lambda: Images(PIXELS, LABELS, [*"ab"]), ValueError, r"\[0, 2\].*2 classes"),
         (lambda: Images(PIXELS, LABELS * 2**60), ValueError, "classes"),
         (lambda: Images(PIXELS, LABELS, (1, 2, 3)), TypeError, "class is 1"),
         (lambda: Images(PIXELS, LABELS, name=3), TypeError, "name is 3"),
@@ -601,6 +547,8 @@ SIX = some(6)
         (lambda: SIX[[-7]], IndexError, "-7"),
         (lambda: digits("MNIST"), ValueError, "source is 'MNIST'.*'mnist', 'bundled'"),
         (lambda: digits("bundled", "val"), ValueError, "split is 'val'.*'validation'"),
+        (lambda: fixed_set(PIXELS), TypeError, "ramlib.data.Images"),
+        (lambda: translated(PIXELS, [0]), TypeError, "ramlib.data.Images"),
         (lambda: fixed_set(SIX, "moved"), ValueError, "task is 'moved'.*'translated'"),
         (lambda: fixed_set(SIX, seed=-1), ValueError, "seed is -1.*0 to 4,294,967,295"),
         (lambda: fixed_set(SIX, size=20), ValueError, "size is 20.*28"),
@@ -612,14 +560,10 @@ SIX = some(6)
         (lambda: translated(SIX, [0], (60,)), ValueError, r"size is \(60,\)"),
         (lambda: translated(SIX, [0], 16_385), ValueError, "size is 16385"),
         (lambda: translated(SIX, [0], generator="x"), TypeError, "generator.*'x'"),
-        (lambda: cluttered(SIX, [0], 60, -1), ValueError, "num_patches is -1"),
-        (
-            lambda: cluttered(SIX, [0], 60, 10_001),
-            ValueError,
-            "num_patches is 10001.*0 to 10,000",
-        ),
-        (lambda: cluttered(SIX, [0], 60, 4, 0), ValueError, "patch_size is 0.*1 to 28"),
-        (lambda: cluttered(SIX, [0], 60, 4, 29), ValueError, "patch_size is 29"),
+        (lambda: CROWD(-1), ValueError, "num_patches is -1"),
+        (lambda: CROWD(10_001), ValueError, "num_patches is 10001.*0 to 10,000"),
+        (lambda: CROWD(4, 0), ValueError, "patch_size is 0.*1 to 28"),
+        (lambda: CROWD(4, 29), ValueError, "patch_size is 29"),
     ],
 )
 def test_bad_input(call, error, message):
@@ -633,14 +577,12 @@ def test_bad_input(call, error, message):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_draws_the_same_and_without_waiting():
     source, there = some(50), some(50).to("cuda")
-    made = cluttered(there, range(50), generator=torch.Generator().manual_seed(1))
-    assert made.is_cuda and torch.equal(
-        made.cpu(), cluttered(source, range(50), generator=1)
-    )
-    made = fixed_set(there, "cluttered").images
-    assert made.is_cuda and torch.equal(
-        made.cpu(), fixed_set(source, "cluttered").images
-    )
+    for make in (
+        lambda x: cluttered(x, range(50), generator=torch.Generator().manual_seed(1)),
+        lambda x: fixed_set(x, "cluttered").images,
+    ):
+        made = make(there)
+        assert made.is_cuda and torch.equal(made.cpu(), make(source))
     indices, generator = torch.arange(50, device="cuda"), torch.Generator("cuda")
     first = cluttered(there, indices, generator=generator.manual_seed(1))
     generator.manual_seed(1)
