@@ -8,6 +8,7 @@ the book shows.
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from typing import NamedTuple
 
 from ramlib.evaluation import PROTOCOLS
@@ -26,53 +27,31 @@ class Preset(NamedTuple):
     train: TrainConfig
 
 
-CLUTTERED = TrainConfig(
-    num_rollouts=4, baseline="leave-one-out", final_location_std=0.05
-)
+# What several presets share: σ narrows in all of them.
+WIDE = RAMConfig(glimpse_size=12, num_scales=3, identity_init=0.5)
+DEEP = replace(WIDE, location_hidden_size=128)
+USUAL = TrainConfig(final_location_std=0.05)
+COMPARED = replace(USUAL, num_rollouts=4, baseline="leave-one-out")
+BRIEF = replace(COMPARED, epochs=25, batch_size=32, num_rollouts=2, learning_rate=2e-3)
 PRESETS = {
     "digits": Preset(
         RAMConfig(
             num_glimpses=5, hidden_size=128, core="gru", learn_first_location=True
         ),
         ImageConfig(source="bundled"),
-        TrainConfig(
-            epochs=25,
-            batch_size=32,
-            num_rollouts=2,
-            learning_rate=2e-3,
-            final_location_std=0.05,
-            baseline="leave-one-out",
-            step_loss=0.5,
-            evaluate_every=5,
-        ),
+        replace(BRIEF, step_loss=0.5, evaluate_every=5),
     ),
     "mnist": Preset(
         RAMConfig(identity_init=0.5),
         ImageConfig(source="mnist"),
-        TrainConfig(epochs=150, batch_size=200, final_location_std=0.05),
+        replace(USUAL, epochs=150, batch_size=200),
     ),
-    "translated": Preset(
-        RAMConfig(glimpse_size=12, num_scales=3, identity_init=0.5),
-        ImageConfig(task="translated", image_size=60),
-        TrainConfig(final_location_std=0.05),
-    ),
-    "cluttered60": Preset(
-        RAMConfig(
-            glimpse_size=12, num_scales=3, identity_init=0.5, location_hidden_size=128
-        ),
-        ImageConfig(task="cluttered", image_size=60),
-        CLUTTERED,
-    ),
+    "translated": Preset(WIDE, ImageConfig(task="translated", image_size=60), USUAL),
+    "cluttered60": Preset(DEEP, ImageConfig(task="cluttered", image_size=60), COMPARED),
     "cluttered100": Preset(
-        RAMConfig(
-            glimpse_size=12,
-            num_scales=4,
-            num_glimpses=8,
-            identity_init=0.5,
-            location_hidden_size=128,
-        ),
+        replace(DEEP, num_scales=4, num_glimpses=8),
         ImageConfig(task="cluttered", image_size=100, num_patches=8),
-        CLUTTERED,
+        COMPARED,
     ),
 }
 # What is trained, with which seeds; the weights of the first are shipped.
@@ -92,22 +71,15 @@ def record(name: str, runs: list[dict]) -> dict:
     Returns:
         JSON values.
     """
-    test = {}
+    common, test = ("model", "task", "train"), {}
     for protocol in PROTOCOLS:
         errors = [run["test"][protocol]["error"] for run in runs]
-        test[protocol] = {
-            "errors": errors,
-            "mean": statistics.mean(errors),
-            "std": statistics.stdev(errors) if len(errors) > 1 else None,
-        }
-    return {
-        "name": name,
-        "command": f"ramlib reproduce {name}",
-        "test": test,
-        **{part: runs[0][part] for part in ("model", "task", "train")},
-        "runs": [
-            {"seed": run["train"]["seed"]}
-            | {k: v for k, v in run.items() if k not in ("model", "task", "train")}
-            for run in runs
-        ],
-    }
+        std = statistics.stdev(errors) if len(errors) > 1 else None
+        test[protocol] = {"errors": errors, "mean": statistics.mean(errors), "std": std}
+    found = {"name": name, "command": f"ramlib reproduce {name}", "test": test}
+    found |= {part: runs[0][part] for part in common}
+    found["runs"] = []
+    for run in runs:
+        own = {k: v for k, v in run.items() if k not in common}
+        found["runs"].append({"seed": run["train"]["seed"], **own})
+    return found

@@ -17,19 +17,19 @@ from ramlib.files import CONFIG, PART, read_json, write, write_json
 __all__ = ["LAST", "RunFolder", "environment", "read_metrics"]
 
 LAST, METRICS, LOCK = "last.safetensors", "metrics.jsonl", ".lock"
+FREE = {"device", "threads", "checkpoint_every"}  # may differ when resumed
 
 
 def environment(device: torch.device | str = "cpu") -> dict:
     """Describe what a run ran on: versions, hardware, the commit of the code."""
-    device = torch.device(device)
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    on_gpu = torch.device(device).type == "cuda"
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "system": f"{platform.system()} {platform.machine()}",
         "cpu_cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "gpu": gpu,
+        "gpu": torch.cuda.get_device_name(device) if on_gpu else None,
         "commit": commit(),
     }
 
@@ -37,18 +37,13 @@ def environment(device: torch.device | str = "cpu") -> dict:
 def commit() -> str | None:
     """Give the commit of the checkout that ramlib runs from; None if it is in none."""
     package = Path(__file__).resolve().parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(package), *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-
+    ask = {"cwd": package, "text": True, "timeout": 10, "stderr": subprocess.DEVNULL}
+    # Installed inside another repository, it is not that one's code: no such file.
+    which = ["git", "rev-parse", "HEAD", "HEAD:./__init__.py"]
     try:
-        # Installed inside another repository, it is not that one's code.
-        git("ls-files", "--error-unmatch", "__init__.py")
-        changed = "+changes" if git("status", "--porcelain", "--", ".") else ""
-        return git("rev-parse", "HEAD") + changed
+        head, _ = subprocess.check_output(which, **ask).split()
+        changed = subprocess.check_output(["git", "status", "--porcelain", "."], **ask)
+        return head + ("+changes" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -70,12 +65,10 @@ class RunFolder:
         OSError: if it cannot be written.
     """
 
-    FREE = ("device", "threads", "checkpoint_every")  # may differ when resumed
-
     def __init__(self, path: Path, stated: dict, resume: bool):
-        self.path, self.stated, self.environment = path, stated, None
+        self.path, self.stated, self.resume = path, stated, resume
+        self.environment: dict | None = None
         self.lock = FileLock(path / LOCK, timeout=0)
-        self.resume = resume
         self.made = [p for p in (path, *path.parents) if not p.exists()]
 
     def __enter__(self) -> RunFolder:
@@ -99,21 +92,26 @@ class RunFolder:
     def __exit__(self, *error) -> None:
         """Give the lock back; of a run that never began, leave nothing."""
         self.lock.release()
-        if not self.has(CONFIG):
+        if not self._has_begun():
             (self.path / LOCK).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # others may have put something there
                 for folder in self.made:
                     folder.rmdir()
 
+    def _has_begun(self) -> bool:
+        """Say whether a run has: config.json is its own, not that of something else."""
+        with contextlib.suppress(OSError, ValueError):
+            return {"model", "train"} <= read_json(self.path / CONFIG).keys()
+        return False
+
     def _look(self) -> None:
         if not self.has(LAST):
             # A run that never came to a checkpoint has nothing to lose.
-            names = {path.name for path in self.path.iterdir() if path.suffix != PART}
-            if names - {LOCK, CONFIG, METRICS}:
+            free = {LOCK, CONFIG, METRICS} if self._has_begun() else {LOCK}
+            if {p.name for p in self.path.iterdir() if p.suffix != PART} - free:
                 raise FileExistsError(
                     f"{self.path} holds other files; choose an empty or a new folder"
                 )
-            (self.path / METRICS).unlink(missing_ok=True)
             return
         if not self.resume:
             raise FileExistsError(
@@ -125,10 +123,10 @@ class RunFolder:
         changed = []
         for part, now in self.stated.items():
             before = found.get(part) or {}
-            for name in sorted(set(before) | set(now)):
+            for name in sorted({*before, *now} - FREE):
                 old, new = before.get(name), now.get(name)
                 longer = name == "epochs" and old and new and new > old  # it may go on
-                if old != new and not longer and name not in self.FREE:
+                if old != new and not longer:
                     changed.append(f"{name} was {old!r} and is now {new!r}")
         if changed:
             raise ValueError(
@@ -139,8 +137,7 @@ class RunFolder:
     def begin(self, environment: dict) -> None:
         """Write config.json; what the run began on stays, when it is resumed."""
         self.environment = self.environment or environment
-        stated = {**self.stated, "environment": self.environment}
-        write_json(self.path / CONFIG, stated)
+        write_json(self.path / CONFIG, self.stated | {"environment": self.environment})
 
     def has(self, name: str) -> bool:
         """Say whether the folder holds a file."""
@@ -168,10 +165,8 @@ def read_metrics(folder: Path, until: float = float("inf")) -> list[dict]:
         ValueError: if a line is whole and yet no line of metrics; it names it.
     """
     path, lines = folder / METRICS, []
-    texts = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    for number, text in enumerate(texts, start=1):
-        if not text.endswith(b"\n"):
-            break
+    *whole, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    for number, text in enumerate(whole, start=1):
         try:
             line = json.loads(text)
             if line["step"] <= until:
