@@ -18,33 +18,12 @@ from typing import Annotated, Literal, NamedTuple, get_args, get_origin, get_typ
 import torch
 from torch import Tensor
 
-__all__ = [
-    "Count",
-    "GlimpseSize",
-    "Natural",
-    "NonNegative",
-    "NumChannels",
-    "NumGlimpses",
-    "NumPatches",
-    "NumScales",
-    "OptionalWidth",
-    "Positive",
-    "Range",
-    "Seed",
-    "Share",
-    "Width",
-    "all_finite",
-    "as_generator",
-    "check",
-    "check_fields",
-    "check_finite",
-    "check_images",
-    "check_labels",
-    "check_locations",
-    "check_tensor",
-    "checked",
-    "from_dict",
-]
+__all__ = ["check", "check_fields", "check_finite", "check_images", "check_labels"]
+__all__ += ["check_locations", "check_tensor", "checked"]
+__all__ += ["all_finite", "as_generator", "from_dict"]
+__all__ += ["Count", "GlimpseSize", "Natural", "NonNegative", "NumChannels"]
+__all__ += ["NumGlimpses", "NumPatches", "NumScales", "OptionalWidth", "Positive"]
+__all__ += ["Range", "Seed", "Share", "Width"]
 
 
 class Range(NamedTuple):

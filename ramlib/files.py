@@ -16,23 +16,9 @@ from torch import Tensor
 
 from ramlib.checks import checked, from_dict
 
-__all__ = [
-    "CONFIG",
-    "METRICS",
-    "PART",
-    "PRETRAINED",
-    "WEIGHTS",
-    "Pretrained",
-    "choose_device",
-    "find_pretrained",
-    "pretrained_names",
-    "read_json",
-    "read_tensors",
-    "to_json",
-    "write",
-    "write_json",
-    "write_tensors",
-]
+__all__ = ["CONFIG", "METRICS", "PART", "PRETRAINED", "WEIGHTS", "write"]
+__all__ += ["read_json", "read_tensors", "to_json", "write_json", "write_tensors"]
+__all__ += ["Pretrained", "choose_device", "find_pretrained", "pretrained_names"]
 
 PRETRAINED = Path(__file__).resolve().parent / "pretrained"  # the shipped models
 CONFIG, WEIGHTS, METRICS = "config.json", "model.safetensors", "metrics.json"

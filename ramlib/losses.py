@@ -22,18 +22,8 @@ from torch.nn.functional import cross_entropy, mse_loss, pad
 
 from ramlib.checks import Count, Share, check, check_labels, check_tensor, checked
 
-__all__ = [
-    "Baseline",
-    "Losses",
-    "Reward",
-    "baseline_loss",
-    "combine",
-    "hybrid_loss",
-    "leave_one_out",
-    "reinforce_loss",
-    "reward_to_go",
-]
-
+__all__ = ["baseline_loss", "leave_one_out", "reinforce_loss", "reward_to_go"]
+__all__ += ["Baseline", "Losses", "Reward", "combine", "hybrid_loss"]
 
 Baseline = Literal["value", "leave-one-out", "none"]
 Reward = Literal["final", "per-step"]

@@ -20,13 +20,8 @@ from torch import Tensor, nn
 
 from ramlib.checks import GlimpseSize, OptionalWidth, Positive, Share, Width, checked
 
-__all__ = [
-    "ActionNetwork",
-    "CoreNetwork",
-    "GlimpseNetwork",
-    "LocationNetwork",
-    "ValueNetwork",
-]
+__all__ = ["ActionNetwork", "CoreNetwork", "GlimpseNetwork"]
+__all__ += ["LocationNetwork", "ValueNetwork"]
 
 State = Tensor | tuple[Tensor, Tensor]
 

@@ -88,3 +88,6 @@ def test_a_model_that_gives_nan_or_does_not_fit_has_no_error():
     few = new_model(dataclasses.replace(TINY, num_actions=5), 0)
     with pytest.raises(ValueError, match="labels span"):
         evaluate(few, images("test"))
+    colour = new_model(dataclasses.replace(TINY, num_channels=3), 0)
+    with pytest.raises(ValueError, match="3 channel"):
+        evaluate(colour, images("test"))
