@@ -22,11 +22,10 @@ from ramlib.trace import Trace
 
 __version__ = "0.1.0"
 
-__all__ = ["RAMConfig", "RecurrentAttentionModel", "Trace", "World", "pretrained_names"]
-__all__ += ["ActionNetwork", "CoreNetwork", "GlimpseNetwork", "GlimpseSensor"]
-__all__ += ["LocationNetwork", "ValueNetwork"]
-__all__ += ["baseline_loss", "hybrid_loss", "leave_one_out", "reinforce_loss"]
-__all__ += ["reward_to_go"]
+__all__ = ["ActionNetwork", "CoreNetwork", "GlimpseNetwork", "GlimpseSensor"]
+__all__ += ["LocationNetwork", "RAMConfig", "RecurrentAttentionModel", "Trace"]
+__all__ += ["ValueNetwork", "World", "baseline_loss", "hybrid_loss", "leave_one_out"]
+__all__ += ["pretrained_names", "reinforce_loss", "reward_to_go"]
 
 
 def _show(trace: Trace) -> str:
