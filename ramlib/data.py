@@ -170,6 +170,7 @@ def as_indices(index: Any, count: int) -> Tensor:
 # --- loading --------------------------------------------------------------------------
 
 
+@checks.checked
 def digits(
     source: Source = "auto", split: Split = "train", root: str | Path | None = None
 ) -> Images:
@@ -199,7 +200,6 @@ def digits(
         ValueError: if the source or split is unknown.
         DataUnavailableError: if `source` is "mnist", and it is not to be had.
     """
-    source, split = check("source", source, Source), check("split", split, Split)
     root = root or os.environ.get("RAMLIB_DATA") or None
     whole = load(source, root, Path.cwd())
     which = get_args(Split).index(split)
@@ -295,12 +295,13 @@ def say(message: str) -> None:
     print(f"ramlib: {message}", file=sys.stderr)
 
 
+@checks.checked
 def folder(
     path: str | Path,
     split: Split = "train",
     size: Size | None = None,
     channels: Literal[1, 3] | None = None,
-    seed: int = 0,
+    seed: FrozenSeed = 0,
 ) -> Images:
     """Load images from a folder with a subfolder for each class.
 
@@ -334,9 +335,6 @@ def folder(
     from torchvision.datasets import ImageFolder
     from torchvision.transforms.functional import pil_to_tensor
 
-    split, seed = check("split", split, Split), check("seed", seed, FrozenSeed)
-    if channels not in (None, 1, 3):
-        raise ValueError(f"channels is {channels!r}; give 1 for grey or 3 for colour")
     root = Path(os.path.abspath(os.path.expanduser(path)))
     validation = "validation" if (root / "validation").is_dir() else "val"
     places = [root / name for name in ("train", validation, "test")]
