@@ -107,13 +107,17 @@ def test_a_run_keeps_to_the_digits_that_auto_found_at_its_start(tmp_path, monkey
     ("ending", "begins"), [("html", b"<div"), ("gif", b"GIF8"), ("png", b"\x89PNG")]
 )
 def test_a_model_is_seen_looking(run_folder, tmp_path, capsys, ending, begins):
-    picture = np.full((50, 40, 3), 255, np.uint8)
-    picture[10:40, 18:24] = 0  # a dark one on white
-    Image.fromarray(picture).save(tmp_path / "one.png")
-    out = tmp_path / f"look.{ending}"
-    assert run("look", run_folder, tmp_path / "one.png", "--invert", "--out", out) == 0
-    assert out.read_bytes().startswith(begins)
-    assert f"{out}: " in capsys.readouterr().out
+    dark = np.full((40, 28, 3), 255, np.uint8)
+    dark[8:32, 12:16] = 0  # a one on white
+    Image.fromarray(dark).save(tmp_path / "dark.png")
+    Image.fromarray(255 - dark).save(tmp_path / "bright.png")
+    out, seen = tmp_path / f"look.{ending}", []
+    for name, *invert in ["bright.png"], ["dark.png", "--invert"]:
+        assert run("look", run_folder, tmp_path / name, *invert, "--out", out) == 0
+        assert f"{out}: " in capsys.readouterr().out
+        seen.append(out.read_bytes())
+    assert seen[0] == seen[1]
+    assert seen[0].startswith(begins)
     assert run("look", run_folder, "--out", out, "--seed", "1") == 0
 
 
@@ -155,12 +159,10 @@ MISTAKES = [
     ([*TRAIN, "--epochs", "0"], "epochs is 0"),
     ([*TRAIN, "--batch-size", "abc"], "batch-size"),
     ([*TRAIN, "--batch-size", "2.5"], "batch-size"),
-    ([*TRAIN, "--batch-size", "9999999"], "only 1197"),
     ([*TRAIN, "--preset", "nope"], "nope"),
     ([*TRAIN, "--core", "transformer"], "transformer"),
     ([*TRAIN, "--task", "moving"], "moving"),
     ([*TRAIN, "--source", "cifar"], "cifar"),
-    ([*TRAIN, "--device", "cuda:99"], "device is 'cuda:99'"),
     ([*TRAIN, "--threads", "-1"], "threads is -1"),
     ([*TRAIN, "--num-rollouts", "100000000"], "num_rollouts is 100000000"),
     ([*TRAIN, "--task", "translated", "--image-size", "1000000"], "image_size is 1"),
@@ -174,7 +176,6 @@ MISTAKES = [
     (["evaluate", ""], "no model ''"),
     (["evaluate", *SHIPPED, "--device", "gpu"], "device is 'gpu'"),
     (["evaluate", *SHIPPED, "--seed", "-1"], "seed is -1"),
-    (["evaluate", *SHIPPED, "--num-rollouts", "0"], "num_rollouts is 0"),
     (["look", *SHIPPED, "--out", "look.txt"], "end it in .html, .gif or .png"),
     (["look", "mnist-6x8x8", "no-such-picture.png"], "no-such-picture.png"),
     (["look", "mnist-6x8x8", "file"], "file"),
@@ -199,37 +200,34 @@ def test_a_mistake_ends_in_one_line(arguments, says, tmp_path, capsys, monkeypat
 DAMAGE = [
     ("config.json", b'"core"', b'"bore"', "does not know bore, core"),
     ("config.json", b'"model"', b'"mode"', "of another version"),
-    ("config.json", b'_size": 16', b'_size": "16"', "hidden_size is '16'"),
     ("config.json", b'_size": 16', b'_size": 1000000000', "hidden_size is 1000000000"),
     ("config.json", b"{", b"", "is not valid JSON"),
-    ("config.json", b"{", b"\xff\xfe", "is not valid JSON"),
     ("config.json", b'"task"', b'"tusk"', "does not say which"),
     ("model.safetensors", b"{", b"", "cannot be read as safetensors"),
-    ("model.safetensors", b"F32", b"I32", "is torch.int32"),
 ]
 
 
-@pytest.mark.parametrize(("name", "before", "after", "says"), DAMAGE)
-def test_a_damaged_model_is_refused_by_file(name, before, after, says, a_copy, capsys):
-    damaged = (a_copy / name).read_bytes().replace(before, after)
-    (a_copy / name).write_bytes(damaged)
+@pytest.mark.parametrize(("name", "old", "new", "says"), DAMAGE)
+def test_a_damaged_model_is_refused_by_file(name, old, new, says, a_copy, capsys):
+    (a_copy / name).write_bytes((a_copy / name).read_bytes().replace(old, new))
     assert run("evaluate", a_copy) == 2
     said = capsys.readouterr().err
     assert says in said
     assert str(a_copy) in said
+    if name == files.CONFIG:
+        assert run("train", "--resume", "--folder", a_copy) == 2
+        assert str(a_copy / name) in capsys.readouterr().err
 
 
 def test_a_run_without_weights_is_begun_again_and_not_evaluated(a_copy, capsys):
     """One that was killed before its first checkpoint."""
-    for name in (LAST, files.WEIGHTS):
-        (a_copy / name).unlink()
-    assert run("evaluate", a_copy) == 2
-    assert "has no model.safetensors" in capsys.readouterr().err
     for resume in ([], ["--resume"]):
-        assert run(*TRAIN, "--folder", a_copy, *resume) == 0
-        assert [line["epoch"] for line in read_metrics(a_copy)] == [1]
         (a_copy / LAST).unlink()
         (a_copy / files.WEIGHTS).unlink()
+        assert run("evaluate", a_copy) == 2
+        assert "has no model.safetensors" in capsys.readouterr().err
+        assert run(*TRAIN, "--folder", a_copy, *resume) == 0
+        assert [line["epoch"] for line in read_metrics(a_copy)] == [1]
 
 
 FOREIGN = ['{"model": "T", "year": 1908}', '["model", "train"]', "model and train"]
@@ -266,9 +264,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("error", "code", "says"), ENDS, ids=repr)
-def test_what_ends_a_command_is_said_in_one_line(
-    error, code, says, monkeypatch, capsys
-):
+def test_how_a_command_ended_is_said_in_a_line(error, code, says, monkeypatch, capsys):
     def fail(*arguments, **options):
         raise error
 
