@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
-from ramlib.files import CONFIG, PART, read_json, write, write_json
+from ramlib.files import CONFIG, PART, WEIGHTS, read_json, write, write_json
 
 __all__ = ["LAST", "RunFolder", "environment", "read_metrics"]
 
@@ -108,6 +108,8 @@ class RunFolder:
         if not self.has(LAST):
             # A run that never came to a checkpoint has nothing to lose.
             free = {LOCK, CONFIG, METRICS} if self._has_begun() else {LOCK}
+            if self.resume and CONFIG in free:  # killed just before the checkpoint
+                free |= {WEIGHTS}
             if {p.name for p in self.path.iterdir() if p.suffix != PART} - free:
                 raise FileExistsError(
                     f"{self.path} holds other files; choose an empty or a new folder"

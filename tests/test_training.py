@@ -419,6 +419,17 @@ def test_the_best_weights_evaluate_to_their_recorded_error(tmp_path):
     assert best["validation_error"] == pytest.approx(again, abs=1e-5)
 
 
+def test_a_run_killed_between_its_weights_and_its_checkpoint_begins_again(tmp_path):
+    a_run(tmp_path)
+    end = tensors_of(tmp_path)
+    (tmp_path / runs.LAST).unlink()
+    with pytest.raises(FileExistsError, match="holds other files"):
+        a_run(tmp_path)
+    _, lines = a_run(tmp_path, resume=True)
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert_equal(tensors_of(tmp_path), end)
+
+
 def test_a_line_of_the_metrics_that_was_cut_off_is_dropped(tmp_path):
     a_run(tmp_path)
     with (tmp_path / runs.METRICS).open("a") as file:
