@@ -486,6 +486,12 @@ def test_a_bad_config_is_refused_with_its_value_and_a_remedy(changes, error, say
         small(**changes)
 
 
+@pytest.mark.parametrize("config", [TINY, QUICK, ImageConfig()], ids=str)
+def test_a_config_cannot_be_changed_behind_its_checks(config):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.seed = 1
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
