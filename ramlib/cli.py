@@ -154,7 +154,7 @@ def look(
     elif out.suffix == ".gif":
         files.write(out, figures.animate(trace))
     elif out.suffix == ".png":
-        figures.strip(trace).savefig(out)
+        figures.picture(figures.strip, trace, dpi=110, colors=256).save(out)
     else:
         raise ValueError(f"out is {out}; end it in .html, .gif or .png")
     best = int(trace.predictions[0, -1])
