@@ -21,7 +21,15 @@ from ramlib.data import digits, fixed_set
 from ramlib.evaluation import evaluate
 from ramlib.experiments import PRESETS
 from ramlib.tasks import ImageConfig, ImageTask
-from ramlib.training import TrainConfig, Trainer, captured, mix, new_model, train
+from ramlib.training import (
+    STATISTICS,
+    TrainConfig,
+    Trainer,
+    captured,
+    mix,
+    new_model,
+    train,
+)  # fmt: skip
 from ramlib.worlds.catch import CatchTask
 
 TINY = RAMConfig(num_glimpses=2, hidden_size=16, glimpse_hidden_size=8)
@@ -233,6 +241,10 @@ def test_neighbouring_seeds_and_steps_are_unrelated():
     seeds = {mix(seed, step) for seed in range(50) for step in range(50)}
     assert len(seeds) == 2500
     assert mix(0, "weights") not in seeds
+    # What every recorded run began from.
+    assert mix(0, 0) == 7896617691693857887
+    assert mix(7, 3) == 5093101976529578930
+    assert mix(0, "weights") == 3245395985266979118
 
 
 @pytest.mark.parametrize("core", ["lstm", "gru"])
@@ -292,7 +304,9 @@ def test_rollouts_of_one_game_are_compared_with_each_other():
     assert torch.equal(games, games[:, :1].expand(4, 3, 4))
     assert not torch.equal(batch["location"][0], batch["location"][1])
     trainer.update(batch)
-    assert 0 <= trainer.averages()["reward"] <= 1
+    averages = trainer.averages()
+    assert 0 <= averages["reward"] <= 1
+    assert averages["error"] == pytest.approx(1 - averages["reward"])
 
 
 # --- resuming -------------------------------------------------------------------------
@@ -311,9 +325,13 @@ def test_training_leaves_the_callers_generator_and_threads_alone(tmp_path):
     torch.manual_seed(5)
     expected, threads = torch.rand(3), torch.get_num_threads()
     torch.manual_seed(5)
-    a_run(tmp_path, threads=threads + 1)
+    handler, used = signal.getsignal(signal.SIGINT), []
+    train(new_model(TINY, 0), a_task(), small(threads=threads + 1), tmp_path,
+          progress=False, on_evaluation=lambda _: used.append(torch.get_num_threads())
+          )  # fmt: skip
     assert torch.equal(torch.rand(3), expected)
-    assert torch.get_num_threads() == threads
+    assert (torch.get_num_threads(), {*used}) == (threads, {threads + 1})
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 COMMAND = [
@@ -389,7 +407,7 @@ def test_a_finished_run_stays_and_goes_on_when_more_epochs_are_asked_for(tmp_pat
 
 
 def test_the_best_weights_are_those_of_the_best_evaluation(tmp_path, monkeypatch):
-    errors = iter([50.0, 40.0, 45.0, 41.0])
+    errors = iter([50.0, 40.0, 40.0, 41.0])
     monkeypatch.setattr(ImageTask, "evaluate", lambda self, model: next(errors))
     kept = []
 
@@ -436,6 +454,87 @@ def test_a_line_of_the_metrics_that_was_cut_off_is_dropped(tmp_path):
         file.write('{"epoch": 3, "st')
     _, lines = a_run(tmp_path, resume=True)
     assert [line["epoch"] for line in lines] == [1, 2]
+
+
+def test_lines_younger_than_the_checkpoint_are_written_again(tmp_path):
+    a_run(tmp_path)
+    with (tmp_path / runs.METRICS).open("a") as file:
+        file.write('{"epoch": 3, "step": 6}\n')
+    _, lines = a_run(tmp_path, resume=True, epochs=3)
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert all("train_loss" in line for line in lines)
+
+
+# --- what is written, and when --------------------------------------------------------
+
+
+def test_checkpoints_are_kept_as_often_as_asked_and_at_evaluations(tmp_path, spy):
+    saved = spy(Trainer, "save", lambda trainer, *_: trainer.step)
+    a_run(tmp_path, batch_size=100, epochs=2, evaluate_every=2, checkpoint_every=4)
+    assert saved == [4, 8, 12, 16, 20, 22]
+
+
+@pytest.fixture
+def spy(monkeypatch):
+    """Keep something of every call of a method."""
+
+    def of(cls, name, what):
+        kept, method = [], getattr(cls, name)
+
+        def watched(*given, **options):
+            kept.append(what(*given))
+            return method(*given, **options)
+
+        monkeypatch.setattr(cls, name, watched)
+        return kept
+
+    return of
+
+
+def test_a_line_of_the_metrics_averages_the_steps_since_the_last(tmp_path, spy):
+    modes = spy(ImageTask, "evaluate", lambda _, model: model.training)
+    record, lines = a_run(tmp_path, batch_size=200)  # 5 steps in an epoch
+    trainer, modes_while_training = a_trainer(batch_size=200), []
+    for line in lines:
+        steps = []
+        for _ in range(5):
+            modes_while_training.append(trainer.model.training)
+            trainer.update(trainer.draw())
+            trainer.step += 1
+            steps.append(trainer.sums.clone())
+            trainer.sums.zero_()
+        mean = torch.stack(steps).mean(dim=0).tolist()
+        for name, value in zip(STATISTICS[:5], mean, strict=False):
+            assert line[f"train_{name}"] == pytest.approx(value, abs=1e-5)
+        assert line["train_error"] == pytest.approx(100 * mean[5], abs=1e-3)
+    assert (modes, all(modes_while_training)) == ([False, False], True)
+    assert record["steps"] == lines[-1]["step"] == 10
+
+
+def test_the_time_of_a_run_adds_up_over_its_parts(tmp_path):
+    begin = time.perf_counter()
+    first, lines = a_run(tmp_path)
+    wall = time.perf_counter() - begin
+    assert 0 < lines[0]["seconds"] < lines[1]["seconds"] <= wall
+    assert first["seconds"] == pytest.approx(lines[1]["seconds"], abs=wall / 2)
+    more, lines = a_run(tmp_path, resume=True, epochs=3)
+    assert lines[1]["seconds"] < lines[2]["seconds"] <= more["seconds"] + 0.05
+    assert more["seconds"] <= time.perf_counter() - begin + 0.05
+
+
+def test_a_run_of_one_step_is_whole(tmp_path):
+    record, _ = a_run(tmp_path, batch_size=1197, epochs=1)
+    loaded = RecurrentAttentionModel.from_pretrained(tmp_path)
+    assert (record["steps"], loaded.metrics["train"]["epochs"]) == (1, 1)
+    assert record["environment"]["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_progress_is_shown_when_wanted(tmp_path, capsys, progress):
+    config = small(batch_size=100, epochs=5)  # 55 steps
+    train(new_model(TINY, 0), a_task(), config, tmp_path, progress=progress)
+    said = capsys.readouterr().err
+    assert ("loss" in said, "/55" in said) == (progress, progress)
 
 
 # --- the sets -------------------------------------------------------------------------
