@@ -22,7 +22,14 @@ __all__ = ["check", "check_fields", "check_finite", "check_images", "check_label
 __all__ += ["check_locations", "check_tensor", "checked"]
 __all__ += ["all_finite", "as_generator", "from_dict"]
 __all__ += ["Count", "GlimpseSize", "Natural", "NonNegative", "NumChannels"]
-__all__ += ["NumGlimpses", "NumPatches", "NumScales", "OptionalWidth", "Positive"]
+__all__ += [
+    "NumGlimpses",
+    "NumPatches",
+    "NumRollouts",
+    "NumScales",
+    "OptionalWidth",
+    "Positive",
+]
 __all__ += ["Range", "Seed", "Share", "Width"]
 
 
@@ -35,6 +42,7 @@ class Range(NamedTuple):
 
 GlimpseSize = Annotated[int, Range(1, 512)]
 NumScales = Annotated[int, Range(1, 12)]
+NumRollouts = Annotated[int, Range(1, 10_000)]
 NumChannels = Annotated[int, Range(1, 512)]
 NumGlimpses = Annotated[int, Range(1, 10_000)]
 NumPatches = Annotated[int, Range(0, 10_000)]
@@ -59,7 +67,8 @@ def check(name: str, value: object, kind: object):
         name: of the argument, for the message.
         value: what was given.
         kind: int or float, annotated with a `Range`, bool, str, dict, a `Literal`,
-            a class of ramlib's, or a union of one with None; anything else is taken.
+            a class of ramlib's, a tensor, or a union of one with None; of anything
+            else, every value is taken.
 
     Returns:
         The value; NumPy's numbers become Python's.
@@ -79,6 +88,8 @@ def check(name: str, value: object, kind: object):
             raise ValueError(f"{name} is {value!r}; choose one of {choices}")
         return value
     base, limits = args if get_origin(kind) is Annotated else (kind, Range())
+    if base is Tensor:
+        check_tensor(name, value)
     if base not in KINDS:
         ours = getattr(base, "__module__", "").startswith("ramlib")
         if ours and not isinstance(value, base):
@@ -128,7 +139,8 @@ def from_dict(cls, values: object):
         ValueError: if it is none, or a name is missing or unknown; it says which.
     """
     if not isinstance(values, dict):
-        raise ValueError(f"no {cls.__name__} but {values!r}: of another version?")
+        what = f"{values!r:.80} is no {cls.__name__}"
+        raise ValueError(f"{what}, or of another version; give its settings by name")
     known, given = {f.name for f in dataclasses.fields(cls)}, set(map(str, values))
     if differ := ", ".join(sorted(known ^ given)):
         raise ValueError(
@@ -163,9 +175,10 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
 
 
 def check_finite(model: torch.nn.Module) -> None:
-    """Raise a ValueError unless all weights of a model are finite."""
-    if not all_finite(model.parameters()):
+    """Raise a ValueError unless all weights of a model are finite, and its σ is one."""
+    if not all_finite(model.state_dict().values()):
         raise ValueError("the model's weights hold NaN or infinity; train it again")
+    check("location_std", model.location_network.std.item(), Positive)
 
 
 def check_images(

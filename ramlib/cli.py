@@ -20,7 +20,7 @@ import tyro
 from torch import Tensor
 
 from ramlib import __version__, evaluation, files, runs, training
-from ramlib.checks import from_dict
+from ramlib.checks import check, checked, from_dict
 from ramlib.evaluation import PROTOCOLS
 from ramlib.experiments import EXPERIMENTS, PRESETS, record
 from ramlib.model import RAMConfig, RecurrentAttentionModel
@@ -262,6 +262,7 @@ def read_picture(path: Path, channels: int, height: int, width: int) -> Tensor:
         return pil_to_tensor(ImageOps.fit(picture, (width, height)))[None]
 
 
+@checked
 def known_to_images(task: dict) -> dict:
     """Take the fields of `ImageConfig` out of a task's record."""
     names = [field.name for field in dataclasses.fields(ImageConfig)]
@@ -292,15 +293,16 @@ def begun(folder: Path, preset: str | None) -> dict:
     """
     path = folder / files.CONFIG
     found = files.read_json(path)
-    before = found.get("about", {}).get("preset", preset or "mnist")
-    if preset not in (None, before):
-        raise ValueError(f"{folder} was begun with --preset {before}, not {preset}")
     kinds = {"model": RAMConfig, "images": ImageConfig, "train": TrainConfig}
     try:
+        about = check("about", found.get("about", {}), dict)
         found["images"] = known_to_images(found.get("task", {}))
         found = {k: from_dict(kind, found.get(k)) for k, kind in kinds.items()}
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
+    before = about.get("preset", preset or "mnist")
+    if preset not in (None, before):
+        raise ValueError(f"{folder} was begun with --preset {before}, not {preset}")
     return found | {"preset": before}
 
 

@@ -163,6 +163,8 @@ def as_indices(index: Any, count: int) -> Tensor:
     usable = not tensor.numel() or torch.can_cast(tensor.dtype, torch.int64)
     if tensor.dim() > 1 or not usable:  # [] is float, but usable
         raise TypeError(f"the index is {index!r:.80}; give whole numbers in a list")
+    if tensor.dtype == torch.bool and tensor.shape != (count,):
+        raise IndexError(f"the index is a mask of {tensor.numel()}; give {count}")
     tensor = tensor if tensor.dtype == torch.bool else tensor.long()
     return torch.arange(count, device=tensor.device)[tensor.reshape(-1)]
 

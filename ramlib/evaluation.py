@@ -24,7 +24,7 @@ def evaluate(
     data: Images,
     *,
     protocol: Protocol = "mean",
-    num_rollouts: checks.Count = 10,
+    num_rollouts: checks.NumRollouts = 10,
     seed: checks.Seed = 0,
     num_glimpses: checks.NumGlimpses | None = None,
     batch_size: checks.Count = 1000,

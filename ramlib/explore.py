@@ -11,18 +11,21 @@ from IPython import display, get_ipython
 from ipywidgets import interactive
 
 from ramlib import player
+from ramlib.checks import NumRollouts, Seed, checked
+from ramlib.model import RecurrentAttentionModel
 
 __all__ = ["explore"]
 
 
+@checked
 def explore(
-    model,
+    model: RecurrentAttentionModel,
     images,
     labels: torch.Tensor | None = None,
     *,
     classes: list[str] | None = None,
-    num_rollouts: int = 4,
-    seed: int = 0,
+    num_rollouts: NumRollouts = 4,
+    seed: Seed = 0,
     name: str = "explore",
     controls: bool | None = None,
 ) -> None:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ramlib.checks import checked, from_dict
+from ramlib.checks import check, checked, from_dict
 
 __all__ = ["CONFIG", "METRICS", "PART", "PRETRAINED", "WEIGHTS", "write"]
 __all__ += ["read_json", "read_tensors", "to_json", "write_json", "write_tensors"]
@@ -89,7 +89,7 @@ def read_tensors(path: Path, like: dict[str, Tensor]) -> tuple[dict[str, Tensor]
         like: tensors of the names and shapes, and of the kind, that are wanted.
 
     Returns:
-        The tensors, on the CPU, and the JSON values beside them.
+        The tensors, on the CPU, and a dictionary of JSON values about them.
 
     Raises:
         OSError: if the file cannot be read.
@@ -101,20 +101,23 @@ def read_tensors(path: Path, like: dict[str, Tensor]) -> tuple[dict[str, Tensor]
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("about", "{}"))
+            about = check("what is about it", about, dict)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise ValueError(
             f"{path} cannot be read as safetensors ({error}): it is damaged, or of "
             "another kind; fetch or train it again"
         ) from error
     for name in sorted(set(tensors) | set(like)):
         one, wanted = tensors.get(name), like.get(name)
-        shapes = [None if x is None else tuple(x.shape) for x in (one, wanted)]
-        if shapes[0] != shapes[1] or not one.is_floating_point():
-            kind = "missing" if one is None else f"{one.dtype} of shape {shapes[0]}"
+        kind, right = (
+            "missing" if x is None else f"{x.dtype} of shape {tuple(x.shape)}"
+            for x in (one, wanted)
+        )
+        if kind.replace("float64", "float32") != right.replace("float64", "float32"):
             raise ValueError(
-                f"{path} is of another model: {name} is {kind}, and {shapes[1]} is "
-                "wanted; use the config.json that it was saved with"
+                f"{path} is of another model: {name} is {kind}, and should be {right}; "
+                "use the config.json that it was saved with, or train it again"
             )
         if not torch.isfinite(one).all():
             raise ValueError(
@@ -227,14 +230,18 @@ def find_pretrained(name: str | Path) -> Path:
     """Find the folder of a shipped or saved model, or of a run.
 
     Raises:
+        TypeError: if the name is neither a text nor a path.
         FileNotFoundError: if there is none, or a run has not been evaluated yet.
     """
+    if not isinstance(name, str | Path):
+        raise TypeError(f"name is a {type(name).__name__}; give a text or a path")
     for folder in (Path(name), PRETRAINED / name):
         if (folder / CONFIG).is_file():
             if (folder / WEIGHTS).is_file():
                 return folder
             raise FileNotFoundError(
-                f"{folder} has no {WEIGHTS} before its first evaluation; train on"
+                f"{folder} has no {WEIGHTS}: train on until the first evaluation, or "
+                "again if it was removed"
             )
     raise FileNotFoundError(
         f"no model {str(name)!r}: it is no folder with {CONFIG} and {WEIGHTS}, and "

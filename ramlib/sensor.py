@@ -26,7 +26,8 @@ from ramlib import checks
 __all__ = ["GlimpseSensor", "corner", "retina_boxes", "to_locations", "to_pixels"]
 
 
-def to_pixels(locations: Tensor, height: int, width: int) -> Tensor:
+@checks.checked
+def to_pixels(locations: Tensor, height: checks.Count, width: checks.Count) -> Tensor:
     """Convert locations (..., 2) to continuous pixel coordinates (..., 2).
 
     The image spans [-1, 1]² in locations (x, y), and [0, W] × [0, H] in (px, py).
@@ -34,7 +35,8 @@ def to_pixels(locations: Tensor, height: int, width: int) -> Tensor:
     return (locations + 1) * (locations.new_tensor([width, height]) / 2)
 
 
-def to_locations(pixels: Tensor, height: int, width: int) -> Tensor:
+@checks.checked
+def to_locations(pixels: Tensor, height: checks.Count, width: checks.Count) -> Tensor:
     """Convert pixel coordinates (..., 2) to locations: the inverse of `to_pixels`."""
     return pixels / (pixels.new_tensor([width, height]) / 2) - 1
 
@@ -54,8 +56,13 @@ def corner(coordinate: Tensor, size: int | Tensor, length: int) -> Tensor:
     return torch.floor(pixel - (size - 1) / 2)
 
 
+@checks.checked
 def retina_boxes(
-    locations: Tensor, glimpse_size: int, num_scales: int, height: int, width: int
+    locations: Tensor,
+    glimpse_size: checks.GlimpseSize,
+    num_scales: checks.NumScales,
+    height: checks.Count,
+    width: checks.Count,
 ) -> Tensor:
     """Give the square that every scale covers, for figures and players.
 

@@ -66,7 +66,7 @@ class TrainConfig:
 
     epochs: checks.Count = 50
     batch_size: Annotated[int, checks.Range(2, 10**9)] = 256
-    num_rollouts: Annotated[int, checks.Range(1, 10_000)] = 1
+    num_rollouts: checks.NumRollouts = 1
     learning_rate: checks.Positive = 1e-3
     weight_decay: checks.NonNegative = 0.01
     clip_norm: checks.NonNegative = 5.0

@@ -20,7 +20,7 @@ from ramlib.networks import (
     LocationNetwork,
     ValueNetwork,
 )
-from ramlib.sensor import GlimpseSensor
+from ramlib.sensor import GlimpseSensor, retina_boxes, to_locations, to_pixels
 
 NAN, INF = math.nan, math.inf
 MODEL, LEARNED = small(), small(learn_first_location=True)
@@ -145,6 +145,17 @@ bad(lambda v: LEARNED(U8, first_location=v), "give locations", XY)
 LOST = small()
 LOST.core.hidden_to_hidden.bias.data[0] = NAN
 bad(LOST, "weights|NaN", U8)
+for std in (0, -1, NAN):
+    lost = small()
+    lost.location_network.std.fill_(std)
+    bad(lambda v, lost=lost: lost(v), "weights" if std != std else "location_std", U8)
+AT, BOXES = torch.zeros(3, 2), functools.partial(retina_boxes, torch.zeros(3, 2))
+for convert in (to_pixels, to_locations):
+    wrong(lambda v, convert=convert: convert(v, 28, 28), "list", [0.0, 0.0])
+    bad(lambda v, convert=convert: convert(AT, v, 28), "height is 0", 0)
+    bad(lambda v, convert=convert: convert(AT, 28, v), "width is 0", 0)
+bad(lambda v: BOXES(v, 1, 28, 28), "glimpse_size is 0", 0)
+bad(lambda v: BOXES(8, v, 28, 28), "num_scales is 0", 0)
 for call in (loss, lambda v: MODEL.look(U8, v)):
     bad(call, "[1, 4]|[0, 3]", C + 1)
     bad(call, "[-1, 2]|[0, 3]", C - 1)
@@ -179,7 +190,7 @@ for each in (losses.reinforce_loss, losses.baseline_loss):
 both = {"use_lstm": True, "core": "gru"}, {"identity_init": 0.5, "core": "lstm"}
 bad(lambda v: RAMConfig(**v), "core", *both)
 read = give(lambda values: checks.from_dict(RAMConfig, values), "values")
-bad(read, "RAMConfig|{v!r}", [1], None, 5)
+bad(read, "{v!r} is no RAMConfig", [1], None, 5)
 for name in ("use_lstm", "glimps", 5):
     bad(read, f"RAMConfig|{name}", {**CONFIG, name: True})
 bad(read, "RAMConfig|hidden_size", {"glimpse_size": 3})
@@ -215,6 +226,8 @@ FILES = {
     f"{W}/action_network": [save({})],
     f"{W}/more": [save({**STATE, "more": XY})],
     f"{W}/{BIAS}": [save({**STATE, BIAS: x}) for x in (XY, STATE[BIAS].long())],
+    f"{W}/float16 of shape (11,), and": [save({**STATE, BIAS: STATE[BIAS].half()})],
+    f"{W}/what is about it is [1]": [save(STATE, {"about": "[1]"})],
     f"{W}/NaN": [save({**STATE, BIAS: STATE[BIAS] + x}) for x in (NAN, INF)],
 }
 BROKEN = [(*key.split("/"), content) for key, x in FILES.items() for content in x]

@@ -544,6 +544,7 @@ CROWD = partial(cluttered, SIX, [0], 60)
         (lambda: SIX[[0, 0.5]], TypeError, r"index is \[0, 0.5\]"),
         (lambda: SIX[[[0, 1]]], TypeError, r"index is \[\[0, 1\]\]"),
         (lambda: SIX[6], IndexError, "6"),
+        (lambda: SIX[True], IndexError, "a mask of 1; give 6"),
         (lambda: SIX[[-7]], IndexError, "-7"),
         (lambda: digits("MNIST"), ValueError, "source is 'MNIST'.*'mnist', 'bundled'"),
         (lambda: digits("bundled", "val"), ValueError, "split is 'val'.*'validation'"),

@@ -40,6 +40,10 @@ def test_without_controls_there_is_the_player_alone(shown):
     assert torch.equal(first.locations, second.locations), "the same seed"
     with pytest.raises(ValueError, match="3 labels for 10 images"):
         explore(model, PIXELS, torch.arange(3))
+    with pytest.raises(ValueError, match="num_rollouts is 0"):
+        explore(model, PIXELS, num_rollouts=0)
+    with pytest.raises(TypeError, match="model is None"):
+        explore(None, PIXELS)
 
 
 @pytest.mark.parametrize("learned", [False, True])
