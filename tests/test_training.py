@@ -297,15 +297,15 @@ def test_catch_is_learned_from_nothing(tmp_path):
 
 def test_rollouts_of_one_game_are_compared_with_each_other():
     config = RAMConfig(num_glimpses=3, num_actions=3, hidden_size=8)
-    options = small(batch_size=4, num_rollouts=3, baseline="leave-one-out")
-    trainer = Trainer(new_model(config, 0), CatchTask(size=4, episodes=8), options)
+    options = small(batch_size=32, num_rollouts=3, baseline="leave-one-out")
+    trainer = Trainer(new_model(config, 0), CatchTask(size=4, episodes=64), options)
     batch = trainer.draw()
-    games = batch["ball"].view(4, 3, 4)
-    assert torch.equal(games, games[:, :1].expand(4, 3, 4))
+    games = batch["ball"].view(32, 3, 4)
+    assert torch.equal(games, games[:, :1].expand(32, 3, 4))
     assert not torch.equal(batch["location"][0], batch["location"][1])
     trainer.update(batch)
     averages = trainer.averages()
-    assert 0 <= averages["reward"] <= 1
+    assert 0 < averages["reward"] < 1
     assert averages["error"] == pytest.approx(1 - averages["reward"])
 
 
@@ -493,12 +493,13 @@ def spy(monkeypatch):
 
 def test_a_line_of_the_metrics_averages_the_steps_since_the_last(tmp_path, spy):
     modes = spy(ImageTask, "evaluate", lambda _, model: model.training)
+    steps_modes = spy(Trainer, "draw", lambda trainer: trainer.model.training)
     record, lines = a_run(tmp_path, batch_size=200)  # 5 steps in an epoch
-    trainer, modes_while_training = a_trainer(batch_size=200), []
+    assert (modes, steps_modes) == ([False] * 2, [True] * 10)
+    trainer = a_trainer(batch_size=200)
     for line in lines:
         steps = []
         for _ in range(5):
-            modes_while_training.append(trainer.model.training)
             trainer.update(trainer.draw())
             trainer.step += 1
             steps.append(trainer.sums.clone())
@@ -507,7 +508,6 @@ def test_a_line_of_the_metrics_averages_the_steps_since_the_last(tmp_path, spy):
         for name, value in zip(STATISTICS[:5], mean, strict=False):
             assert line[f"train_{name}"] == pytest.approx(value, abs=1e-5)
         assert line["train_error"] == pytest.approx(100 * mean[5], abs=1e-3)
-    assert (modes, all(modes_while_training)) == ([False, False], True)
     assert record["steps"] == lines[-1]["step"] == 10
 
 
@@ -628,7 +628,7 @@ def test_a_run_is_never_overwritten_or_mixed_with_another(tmp_path):
     a_run(tmp_path)
     before = (tmp_path / runs.LAST).read_bytes()
     with pytest.raises(FileExistsError, match="already holds a run"):
-        a_run(tmp_path)
+        train(new_model(TINY, 0), a_task(), QUICK, tmp_path)
     others = {
         "learning_rate was 0.001 and is now 0.5": {"learning_rate": 0.5},
         "hidden_size was 16 and is now 8": {
