@@ -140,7 +140,7 @@ def from_dict(cls, values: object):
     """
     if not isinstance(values, dict):
         what = f"{values!r:.80} is no {cls.__name__}"
-        raise ValueError(f"{what}, or of another version; give its settings by name")
+        raise ValueError(f"{what}, or of another version; give a dictionary of it")
     known, given = {f.name for f in dataclasses.fields(cls)}, set(map(str, values))
     if differ := ", ".join(sorted(known ^ given)):
         raise ValueError(

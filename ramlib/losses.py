@@ -249,7 +249,7 @@ def check_pair(name: str, one: Tensor, other_name: str, other: Tensor) -> None:
     if one.dim() != 2 or one.shape != other.shape or len(one) == 0:
         raise ValueError(
             f"{name} has shape {tuple(one.shape)} and {other_name} "
-            f"{tuple(other.shape)}; both must be (N, K), episodes by choices"
+            f"{tuple(other.shape)}; both must be (N, K), N ≥ 1 episodes by choices"
         )
     if not one.is_floating_point():
         raise TypeError(f"{name} holds {one.dtype}; give floating-point numbers")
