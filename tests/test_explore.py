@@ -21,7 +21,13 @@ IMAGES = Images(PIXELS, torch.arange(10), tuple("abcdefghij"))
 def shown(monkeypatch):
     """What is displayed: traces, in place of their players, and controls."""
     content = []
-    monkeypatch.setattr(module.display, "display", content.append)
+
+    def display(what):
+        if isinstance(what, interactive) and not content:
+            what.update()  # ipywidgets 7, which Colab has, waits to be displayed
+        content.append(what)
+
+    monkeypatch.setattr(module.display, "display", display)
     monkeypatch.setattr(player, "show", lambda trace, **options: trace)
     return content
 
