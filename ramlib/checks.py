@@ -22,15 +22,8 @@ __all__ = ["check", "check_fields", "check_finite", "check_images", "check_label
 __all__ += ["check_locations", "check_tensor", "checked"]
 __all__ += ["all_finite", "as_generator", "from_dict"]
 __all__ += ["Count", "GlimpseSize", "Natural", "NonNegative", "NumChannels"]
-__all__ += [
-    "NumGlimpses",
-    "NumPatches",
-    "NumRollouts",
-    "NumScales",
-    "OptionalWidth",
-    "Positive",
-]
-__all__ += ["Range", "Seed", "Share", "Width"]
+__all__ += ["NumGlimpses", "NumPatches", "NumRollouts", "NumScales", "OptionalWidth"]
+__all__ += ["Positive", "Range", "Seed", "Share", "Width"]
 
 
 class Range(NamedTuple):
