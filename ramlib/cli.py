@@ -20,7 +20,7 @@ import tyro
 from torch import Tensor
 
 from ramlib import __version__, evaluation, files, runs, training
-from ramlib.checks import check, checked, from_dict
+from ramlib.checks import Seed, check, checked, from_dict
 from ramlib.evaluation import PROTOCOLS
 from ramlib.experiments import EXPERIMENTS, PRESETS, record
 from ramlib.model import RAMConfig, RecurrentAttentionModel
@@ -138,6 +138,7 @@ def look(
     """
     from ramlib import figures, player  # with matplotlib
 
+    check("seed", seed, Seed | None)
     trained = RecurrentAttentionModel.from_pretrained(model)
     if image is None:
         images = images_of(trained, model, source).fixed("test")[:8]

@@ -470,11 +470,12 @@ def cluttered(
     """
     pixels = images.images
     (N, C, h, w), device = pixels.shape, pixels.device
-    indices = as_indices(indices, N).to(device)
-    B, P, (H, W) = len(indices), num_patches, as_sides(size, (h, w))
+    P, (H, W) = num_patches, as_sides(size, (h, w))
     p = check("patch_size", patch_size, Annotated[int, Range(1, min(h, w))]) if P else 1
     if (needed := 2 if P else 1) > N:
         raise ValueError(f"there are {N} images; give {needed} or more")
+    indices = as_indices(indices, N).to(device)
+    B = len(indices)
     if isinstance(generator, np.random.RandomState):
         randint = functools.partial(generator.randint, 0, dtype=np.int64)
     else:

@@ -47,21 +47,7 @@ SERIES_COLORS = ("#0b6e99", "#c2410c", "#5b4bb7", "#15803d", "#8a6100", "#a3175f
 
 def style() -> None:
     """Set matplotlib to the look of the course, for the rest of the program."""
-    plt.rc("figure", facecolor="white", figsize=(7.0, 3.4), dpi=110)
-    plt.rc("figure.constrained_layout", use=True)
-    plt.rc("savefig", facecolor="white", transparent=False)
-    plt.rc("axes", facecolor="white", edgecolor=MUTED, labelcolor=INK, linewidth=0.8)
-    plt.rc("axes", titlesize=10, titleweight="bold", titlecolor=INK, titlepad=8)
-    plt.rc("axes", titlelocation="left", labelsize=9.5, axisbelow=True, grid=False)
-    plt.rc("axes", prop_cycle=plt.cycler(color=SERIES_COLORS))
-    plt.rc("axes.spines", top=False, right=False)
-    plt.rc("grid", color="#e4e7ec", linewidth=0.8)
-    plt.rc(("xtick", "ytick"), color=MUTED, labelcolor=INK, labelsize=8.5)
-    plt.rc("text", color=INK)
-    plt.rc("font", family="DejaVu Sans", size=9.5)  # comes with matplotlib, everywhere
-    plt.rc("legend", frameon=False, fontsize=9)
-    plt.rc("lines", linewidth=1.8)
-    plt.rc("image", cmap="gray", interpolation="nearest")
+    plt.style.use("ramlib.course")  # course.mplstyle, beside this file
 
 
 def glimpse_color(t: int) -> str:
@@ -294,10 +280,9 @@ def picture(make: Callable, *given, dpi: float = 60, colors: int = 24) -> Image.
         The picture, the same pixels every time.
     """
     drawn = io.BytesIO()
-    plain = ["default", {"text.parse_math": False}]  # two $ in a name: no formula
+    plain = {"text.parse_math": False}  # two $ in a name: no formula
     quiet = warnings.catch_warnings(action="ignore")  # letters that the font lacks
-    with quiet, plt.ioff(), plt.style.context(plain):
-        style()
+    with quiet, plt.ioff(), plt.style.context(["default", "ramlib.course", plain]):
         figure = make(*given)
         figure.savefig(drawn, format="png", dpi=dpi)
         plt.close(figure)

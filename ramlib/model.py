@@ -71,7 +71,7 @@ class RAMConfig:
     def __post_init__(self, use_lstm: bool):
         if checks.check("use_lstm", use_lstm, bool):
             if self.core == "gru":
-                raise ValueError("use_lstm contradicts core='gru'; give one of them")
+                raise ValueError("use_lstm contradicts core='gru'; give core='lstm'")
             object.__setattr__(self, "core", "lstm")
         checks.check_fields(self)
         if self.identity_init and self.core != "rnn":

@@ -176,6 +176,7 @@ MISTAKES = [
     (["evaluate", ""], "no model ''"),
     (["evaluate", *SHIPPED, "--device", "gpu"], "device is 'gpu'"),
     (["evaluate", *SHIPPED, "--seed", "-1"], "seed is -1"),
+    (["look", *SHIPPED, "--seed", "-1"], "seed is -1"),
     (["look", *SHIPPED, "--out", "look.txt"], "end it in .html, .gif or .png"),
     (["look", "mnist-6x8x8", "no-such-picture.png"], "no-such-picture.png"),
     (["look", "mnist-6x8x8", "file"], "file"),

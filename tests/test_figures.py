@@ -26,6 +26,13 @@ def ax():
         plt.close("all")
 
 
+def test_the_style_has_the_colors_that_figures_names():
+    cycle = plt.rcParams["axes.prop_cycle"].by_key()["color"]
+    assert tuple(map(to_hex, cycle)) == figures.SERIES_COLORS
+    assert to_hex(plt.rcParams["text.color"]) == figures.INK
+    assert to_hex(plt.rcParams["xtick.color"]) == figures.MUTED
+
+
 def test_twelve_colors_come_round():
     assert len({figures.glimpse_color(t) for t in range(99)}) == 12
     assert figures.glimpse_color(14) == figures.GLIMPSE_COLORS[2]

@@ -15,13 +15,10 @@ import sys
 from pathlib import Path
 
 import matplotlib
-import matplotlib.pyplot as plt
 import torch
-from PIL import Image
 
-import ramlib.figures
 from course import ROOT
-from ramlib import RecurrentAttentionModel, Trace
+from ramlib import RecurrentAttentionModel, Trace, figures
 from ramlib.data import digits
 from ramlib.player import render
 
@@ -52,16 +49,9 @@ def record(folder: Path) -> Trace:
 
 def picture(trace: Trace) -> bytes:
     """The episode of one digit as a small PNG."""
-    ramlib.figures.style()
-    figure = ramlib.figures.strip(trace, IN_PICTURE)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=160)
-    plt.close(figure)
     small = io.BytesIO()
-    # One fixed palette, and no note of when or with which version it was made.
-    Image.open(drawn).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(
-        small, format="png", optimize=True
-    )
+    shown = figures.picture(figures.strip, trace, IN_PICTURE, dpi=160, colors=COLORS)
+    shown.save(small, format="png", optimize=True)
     return small.getvalue()
 
 

@@ -98,8 +98,10 @@ def text(name: str, value: object) -> str:
 
 def to_bytes(images: torch.Tensor) -> torch.Tensor:
     """Bring checked pixels, uint8 or float in [0, 1], to uint8 on the CPU."""
-    white = 1 if images.dtype == torch.uint8 else 255
-    return (images.detach().cpu().double() * white).round().byte()
+    images = images.detach().cpu()
+    if images.dtype == torch.uint8:
+        return images
+    return (images.double() * 255).round().byte()
 
 
 def sprite(images: torch.Tensor) -> str:

@@ -93,8 +93,9 @@ def new_page(browser):
 
     yield make
     for page in pages:
-        across = "document.scrollingElement.scrollWidth - window.innerWidth"
-        if (over := page.evaluate(across)) > 0:
+        width = page.viewport_size["width"]  # innerWidth grows with what is too wide
+        across = page.evaluate("document.scrollingElement.scrollWidth")
+        if (over := across - width) > 0:
             errors.append(f"{page.url} scrolls sideways, by {over} pixels")
         page.context.close()
     assert not errors, "\n".join(errors)
