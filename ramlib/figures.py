@@ -315,11 +315,9 @@ def class_names(classes: object, count: int) -> list[str]:
     return [name.encode(errors="replace").decode() for name in classes]
 
 
-def _episode(trace: object, episode: int, classes) -> Trace:
+@checks.checked
+def _episode(trace: Trace, episode: int, classes) -> Trace:
     """Check a trace; give one episode, on the CPU, with a name for every class."""
-    if not isinstance(trace, Trace):
-        kind = type(trace).__name__
-        raise TypeError(f"trace is a {kind}; give a Trace, as model.look returns it")
     checks.check_images(trace.images, trace.images.shape[1])
     checks.check("episode", episode, Annotated[int, checks.Range(0, len(trace) - 1)])
     for name in ("locations", "patches", "probs", "values"):

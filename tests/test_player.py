@@ -154,7 +154,7 @@ TRACE, IMAGE, TWO = make_trace(), torch.zeros(8, 8), {1: [1, 2]}
 HALVES, NEGATIVE = (replace(TRACE, labels=torch.tensor(x)) for x in ([1, 1.5], [0, -1]))
 REFUSED = {
     player.render: [
-        (None, {}, TypeError, "trace is a NoneType; give a Trace"),
+        (None, {}, TypeError, "trace is None; give a ramlib.trace.Trace"),
         (HALVES, {}, TypeError, "labels are torch.float32; give class"),
         (NEGATIVE, {}, ValueError, r"labels span \[-1, 0\]"),
         (TRACE, {"classes": 5}, TypeError, "classes are 5; give a list of 10 strings"),
