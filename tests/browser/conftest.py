@@ -14,6 +14,9 @@ import pytest
 
 LOCAL_SCHEMES = {"file", "data", "blob", "about", "chrome", "chrome-extension"}
 LOCAL_HOSTS = {"127.0.0.1", "localhost"}
+LIVE_PAGE = """<!doctype html><html lang="en" data-content_root="./">
+<meta charset="utf-8"><title>Widgets</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">"""
 
 
 def is_local(url: str) -> bool:
@@ -99,6 +102,34 @@ def new_page(browser):
             errors.append(f"{page.url} scrolls sideways, by {over} pixels")
         page.context.close()
     assert not errors, "\n".join(errors)
+
+
+@pytest.fixture(scope="session")
+def live_scripts():
+    """The scripts that the book keeps for its live widgets, by name."""
+    from live_scripts import scripts
+
+    return scripts()
+
+
+@pytest.fixture
+def live_page(new_page, tmp_path, live_scripts):
+    """Open a page of widgets that stands in a folder with the book's live scripts."""
+
+    def open_page(*widgets, scripts=(), **how):
+        folder = tmp_path / "_static/live"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in {**live_scripts, **dict(scripts)}.items():
+            (folder / f"{name}.js").write_text(text, encoding="utf-8")
+        path, between = tmp_path / "page.html", "<p>Between.</p>"
+        path.write_text(LIVE_PAGE + between.join(widgets), encoding="utf-8")
+        page = new_page(path, **how)
+        page.wait_for_function(
+            f"document.querySelectorAll('.ramlib-ready').length == {len(widgets)}"
+        )
+        return page
+
+    return open_page
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

@@ -1,10 +1,10 @@
 """The engine that runs in the page against PyTorch: what it sees, says and learns."""
 
-import live_scripts
 import numpy as np
 import pytest
 import torch
 
+import live_scripts
 from ramlib import RAMConfig, RecurrentAttentionModel, hybrid_loss, pretrained_names
 from ramlib.data import digits
 from ramlib.training import TrainConfig, adamw, new_model
