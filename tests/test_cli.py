@@ -329,3 +329,5 @@ def test_every_experiment_is_shipped_with_a_record_that_its_weights_confirm(name
         pytest.skip("MNIST is not to be had here")
     error = evaluate(model, data)["error"]
     assert error == pytest.approx(found["test"]["mean"]["errors"][0], abs=0.05)
+    error = evaluate(model.half().float(), data)["error"]
+    assert error == pytest.approx(found["half_precision"]["error"], abs=0.05)
