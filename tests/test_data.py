@@ -48,6 +48,7 @@ def test_images_describe_themselves():
     assert grey.classes == ("0", "1", "2", "3") and grey.num_classes == 4
     assert grey.num_channels == 1 and repr(grey) == "Images(images: 3 of 5×7)"
     assert Images(grey.images[:0], grey.labels[:0]).classes == ()
+    assert Images(grey.images, grey.labels * 333).num_classes == 1000
     pixels = torch.zeros(1000, 2, 8, 9, dtype=torch.uint8)
     pets = Images(pixels, pixels[:, 0, 0, 0].long(), ["cat", "dog"], "pets", "test")
     assert repr(pets) == "Images(pets, test: 1,000 of 8×9×2 channels)"
@@ -140,7 +141,7 @@ def test_bundled_digits():
 
 TENS = bytes(k % 10 for k in range(256))
 NAMES = TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = tuple(data.MNIST_MD5)
-MIRRORS = "absent", "cut", "wrong", "good"
+MIRRORS = "absent", "cut", "spoilt", "wrong", "good"
 
 
 @pytest.fixture
@@ -168,11 +169,12 @@ def put(files, root):
 
 @pytest.fixture
 def asked(mnist, monkeypatch):
-    """A server with four mirrors, of which the last is good; the paths it is asked."""
+    """A server with five mirrors, of which the last is good; the paths it is asked."""
     serve, asked = {}, []
     for name, content in mnist.items():
         serve[f"/good/{name}.gz"] = gzip.compress(content)
         serve[f"/cut/{name}.gz"] = gzip.compress(content)[:-20]
+        serve[f"/spoilt/{name}.gz"] = gzip.compress(content)[:10] + b"\xff" * 20
         serve[f"/wrong/{name}.gz"] = gzip.compress(b"wrong")
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -265,9 +267,9 @@ def test_what_is_broken_or_missing_is_downloaded(mnist, asked, tmp_path, capfd, 
 
 def test_failed_downloads_leave_nothing(mnist, asked, tmp_path):
     datasets.MNIST.mirrors.pop()
-    with pytest.raises(Unavailable, match=r"absent.*404.*cut.*wrong.*md5"):
+    with pytest.raises(Unavailable, match=r"absent.*404.*cut.*spoilt.*wrong.*md5"):
         digits("mnist")
-    assert len(asked) == 3 and list(tmp_path.iterdir()) == []  # one file, each mirror
+    assert len(asked) == 4 and list(tmp_path.iterdir()) == []  # one file, each mirror
 
 
 def test_a_server_that_does_not_answer_costs_seconds(mnist, monkeypatch):
@@ -393,6 +395,7 @@ def test_images_of_a_folder_are_resized_and_cropped(tmp_path):
 Image.effect_noise((50, 50), 99).save(noise := io.BytesIO(), "png")
 CUT_OFF = noise.getvalue()[:-999]  # its header is whole
 THREE, UNLIKE = greys({"a": 3}), greys({"a": 1}) | greys({"b": 1}, (5, 3))
+UNLIKE |= greys({"c": 1}, (6, 3))
 TWO, OTHERS = greys({"train/a": 1, "val/a": 1}), greys({"train/a": 1, "val/b": 1})
 
 
@@ -400,6 +403,7 @@ TWO, OTHERS = greys({"train/a": 1, "val/a": 1}), greys({"train/a": 1, "val/b": 1
     ("files", "arguments", "error", "message"),
     [
         ({}, {"path": "absent"}, Unavailable, "absent.*subfolder"),
+        ({}, {"path": "null\0"}, Unavailable, "null"),
         ({"a.png": b""}, {"path": "a.png"}, Unavailable, "a.png.*subfolder"),
         ({"x.png": b""}, {}, Unavailable, "root.*class folder"),
         ({"a/x.txt": b""}, {}, Unavailable, "root.*classes a"),
@@ -409,7 +413,7 @@ TWO, OTHERS = greys({"train/a": 1, "val/a": 1}), greys({"train/a": 1, "val/b": 1
         (TWO, {"split": "test"}, Unavailable, "root/test"),
         (OTHERS, {}, ValueError, "root/train.*root/val.*'b'"),
         (greys({"a": 2}), {"split": "test"}, ValueError, "root.*test.*three"),
-        (UNLIKE, {}, ValueError, r"a/000.png.*\(3, 4\).*b/000.png.*\(3, 5\).*size"),
+        (UNLIKE, {}, ValueError, r"a/000.*\(3, 4\).*b/000.*\(3, 5\) pixels.*size"),
         (THREE, {"channels": 2}, ValueError, "channels is 2.*1.*3"),
         (THREE, {"split": "val"}, ValueError, "split is 'val'"),
         (THREE, {"seed": 2**32}, ValueError, "seed is 4294967296"),
@@ -517,7 +521,7 @@ def test_seeds_and_generators():
 # --- bad input ------------------------------------------------------------------------
 
 PIXELS, LABELS = torch.zeros(3, 4, 5, dtype=torch.uint8), torch.arange(3)
-SIX = some(6)
+SIX, WIDE = some(6), Images(PIXELS, LABELS)
 CROWD = partial(cluttered, SIX, [0], 60)
 
 
@@ -529,17 +533,19 @@ CROWD = partial(cluttered, SIX, [0], 60)
         (lambda: Images(PIXELS, LABELS.int()), TypeError, "int32.*int64"),
         (lambda: Images(PIXELS, LABELS[:2]), ValueError, r"\(3, 1, 4, 5\) and \(2,\)"),
         (lambda: Images(PIXELS, LABELS[:, None]), ValueError, r"\(3, 1\).*\(N,\)"),
-        (lambda: Images(PIXELS[0], LABELS), ValueError, r"\(4, 5\).*\(N, C, H, W\)"),
+        (lambda: Images(PIXELS[0, 1:], LABELS), ValueError, r"\(3, 5\).*\(N, C, H"),
         (lambda: Images(PIXELS[:, :0], LABELS), ValueError, r"\(3, 1, 0, 5\)"),
         (lambda: Images(PIXELS, LABELS.to("meta")), ValueError, "labels is on meta"),
         (lambda: Images(PIXELS, LABELS - 1), ValueError, r"\[-1, 1\]"),
         (lambda: Images(PIXELS, LABELS, [*"ab"]), ValueError, r"\[0, 2\].*2 classes"),
-        (lambda: Images(PIXELS, LABELS * 2**60), ValueError, "classes"),
+        (lambda: Images(PIXELS, LABELS + 65_534), ValueError, "65536 classes"),
         (lambda: Images(PIXELS, LABELS, (1, 2, 3)), TypeError, "class is 1"),
         (lambda: Images(PIXELS, LABELS, name=3), TypeError, "name is 3"),
         (lambda: Images(PIXELS, LABELS, split="val"), ValueError, "split is 'val'"),
         (lambda: setattr(SIX, "name", "x"), AttributeError, "name"),
         (lambda: SIX["a"], TypeError, "index is 'a'"),
+        (lambda: SIX[None], TypeError, "index is None"),
+        (lambda: SIX[[[0], [0, 1]]], TypeError, r"index is \[\[0\], \[0, 1\]\]"),
         (lambda: SIX[1.5], TypeError, "index is 1.5"),
         (lambda: SIX[[0, 0.5]], TypeError, r"index is \[0, 0.5\]"),
         (lambda: SIX[[[0, 1]]], TypeError, r"index is \[\[0, 1\]\]"),
@@ -565,6 +571,7 @@ CROWD = partial(cluttered, SIX, [0], 60)
         (lambda: CROWD(10_001), ValueError, "num_patches is 10001.*0 to 10,000"),
         (lambda: CROWD(4, 0), ValueError, "patch_size is 0.*1 to 28"),
         (lambda: CROWD(4, 29), ValueError, "patch_size is 29"),
+        (lambda: cluttered(WIDE, [0], 9, 4, 5), ValueError, "patch_size is 5.*1 to 4"),
     ],
 )
 def test_bad_input(call, error, message):
