@@ -52,8 +52,10 @@ format: setup ## mend the style
 execute: setup ## run chapters and store their outputs: CHAPTERS="chapters/02_..." or all
 	$(BIN)/python tools/execute.py $(CHAPTERS)
 
-landing: setup ## record the landing page's player and the README's picture again
+landing: setup ## record the landing page's player, and the pictures of README and links
 	$(BIN)/python tools/landing.py
+	$(BIN)/python tools/play.py
+	$(BIN)/python tools/share.py
 
 address: setup ## set the public address everywhere: TO=https://github.com/owner/name
 	$(BIN)/python tools/address.py $(TO)

@@ -57,6 +57,7 @@ PRESETS = {
 # What is trained, with which seeds; the weights of the first are shipped.
 EXPERIMENTS: dict[str, tuple[str, tuple[int, ...]]] = {
     "mnist-6x8x8": ("mnist", (0, 1, 2)),
+    "cluttered60-6x12x12": ("cluttered60", (0,)),
 }
 
 

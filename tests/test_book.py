@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import html
 import importlib.util
+import io
 import json
 import re
 import shlex
@@ -242,6 +243,35 @@ def test_the_headline_is_that_of_the_record(book_html):
         assert said in page.replace("\u00a0", " ")
 
 
+def test_a_text_is_cut_at_its_terms(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book/_ext")
+    import terms
+
+    names = ("score", "score function", "policy", "loss", "reward to go")
+    left = {name: (f"term-{name}", f"On {name}.") for name in names}
+    text = "Policies, a score-function\nand a Score: rewards\nto go. Losses, a policy."
+    parts = terms.linked(text, left, "glossary.html")
+    assert "".join(part.astext() for part in parts) == text
+    links = [part for part in parts if isinstance(part, terms.Term)]
+    assert [(link.astext(), link["address"], link["definition"]) for link in links] == [
+        ("Policies", "glossary.html#term-policy", "On policy."),
+        ("score-function", "glossary.html#term-score function", "On score function."),
+        ("Score", "glossary.html#term-score", "On score."),
+        ("Losses", "glossary.html#term-loss", "On loss."),
+    ]
+    assert list(left) == ["reward to go"]  # "rewards to go" is none
+
+
+def test_the_picture_of_a_link_is_made_from_that_of_the_readme():
+    import share
+
+    stored = Image.open(share.SHARE)
+    assert stored.size == (1200, 630) and share.SHARE.stat().st_size <= 100_000
+    made = Image.open(io.BytesIO(share.share(Image.open(share.PICTURE))))
+    apart = [np.asarray(one.convert("L"), dtype=float) for one in (stored, made)]
+    assert np.abs(apart[0] - apart[1]).mean() < 1  # as letters differ by machine
+
+
 # --- the built pages --------------------------------------------------------------
 
 
@@ -337,6 +367,22 @@ def test_pages_keep_to_their_size(book_html):
         }
         size = sum(file.stat().st_size for file in [path, *pictures]) / 1024
         assert size <= PAGE_KB, f"{name}: {size:.0f} KB"
+
+
+def test_a_link_to_a_page_brings_a_picture(book_html):
+    where = f"{book_address(address())}share.png"
+    picture = f'<meta property="og:image" content="{where}" />'
+    for name, path in built(book_html).items():
+        assert picture in path.read_text(encoding="utf-8"), name
+    assert (book_html / "share.png").is_file()
+
+
+def test_of_the_icon_font_only_a_little_is_left(book_html):
+    style = book_html / "_static/icons.css"
+    assert style.stat().st_size <= 12_000
+    assert not (book_html / "_static/vendor").exists()
+    names = set(re.findall(r"\.(fa-[\w-]+)::before", style.read_text(encoding="utf-8")))
+    assert {"fa-bars", "fa-github", "fa-moon", "fa-magnifying-glass"} <= names
 
 
 def test_mathjax_is_local_and_whole(book_html):

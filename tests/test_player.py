@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from traces import digit_canvases, estimates, make_trace
+from traces import digit_canvases, make_trace
 
 from ramlib import figures, player
+from ramlib.player.retina import SCALE_COLORS
+from ramlib.sensor import GlimpseSensor
 
 ODD = "</script><b title='x'>&amp; \ud800 $\\frac$"  # markup, half a letter, a formula
 SHOWN = ODD.replace("\ud800", "?")
@@ -36,10 +38,14 @@ def pixels(address):
     return np.asarray(picture)
 
 
+GAME = {"glimpse_size": 12, "num_scales": 3, "num_glimpses": 6}
 MAKE = {
     "glimpses": lambda **kw: player.render(make_trace(), **kw),
     "retina": lambda **kw: player.retina(make_trace().images[0], **kw).data,
-    "samples": lambda **kw: player.samples(estimates(), 1.0, **kw).data,
+    "playground": lambda **kw: player.playground(torch.eye(8), **kw).data,
+    "game": lambda **kw: (
+        player.game(digit_canvases(2), torch.tensor([0, 1]), **GAME, **kw).data
+    ),
 }
 every_widget = pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
 
@@ -83,6 +89,10 @@ def test_styles_stay_within(make):
 
 def test_colors_are_those_of_the_figures():
     text = player.render(make_trace())
+    scales = re.findall(
+        "#[0-9a-f]{6}", re.search(r"SCALES = (.*);", MAKE["retina"]())[1]
+    )
+    assert tuple(scales) == SCALE_COLORS
     colors = re.search(r'COLORS = "([^"]*)"', text)[1].split()
     assert tuple("#" + color for color in colors) == figures.GLIMPSE_COLORS
     assert all(f"light-dark({c}," in text for c in (figures.INK, figures.ACCENT))
@@ -91,10 +101,10 @@ def test_colors_are_those_of_the_figures():
 # -- the glimpse player ----------------------------------------------------------------
 
 
-def test_eight_episodes_fit_in_40_kb_and_hold_their_pixels():
+def test_eight_episodes_fit_in_48_kb_and_hold_their_pixels():
     trace = make_trace(B=8, T=6, g=12, S=3, images=digit_canvases())
     text = player.render(trace)
-    assert len(text.encode()) <= 40_000
+    assert len(text.encode()) <= 48_000
     stacked = trace.images.reshape(8 * 60, 60)
     np.testing.assert_array_equal(pixels(held(text, "data-images")), stacked)
 
@@ -118,7 +128,24 @@ def test_names_are_the_trace_s_own_or_those_given():
     assert text.count("</script>") == 1 and "<b title" not in text
 
 
-# -- the retina and the estimates ------------------------------------------------------
+def test_only_a_live_player_brings_what_draws_and_loads():
+    plain, live = (player.render(make_trace(), live=name) for name in (None, "a-model"))
+    assert "makePad" in live and "ramlib-pad" in live and "loadModel" in live
+    assert "ramlib-pad" not in plain and "loadModel" not in plain
+    assert data(plain)["live"] is None and data(live)["live"] == "a-model"
+
+
+def test_the_picture_is_that_of_the_episode_that_is_shown_first():
+    trace = make_trace(B=3)
+    text, other = player.render(trace, start=1), player.render(trace[[1, 0]])
+    assert data(text)["start"] == 1
+    for name in ("src", "alt"):
+        assert held(text, name) == held(other, name)
+    caption = r"<figcaption>.*?</figcaption>"
+    assert re.findall(caption, text) == re.findall(caption, other)
+
+
+# -- the retina ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("C", [1, 3])
@@ -126,31 +153,33 @@ def test_names_are_the_trace_s_own_or_those_given():
 def test_retina_is_small_and_holds_the_image(C, kind):
     image = digit_canvases(1)[0].expand(C, 60, 60)
     given = kind(image if C == 3 else image[0])
-    text = player.retina(given, glimpse_size=12, num_scales=3, start=(0.111, 1)).data
-    assert len(text.encode()) <= 25_000 and data(text)["start"] == [0.11, 1]
+    text = player.retina(given, glimpse_size=12, num_scales=3, start=(0.111, -1)).data
+    assert "The retina at (0.11, −1) covers 12 × 12, 24 × 24, 48 × 48 pixels" in text
+    assert len(text.encode()) <= 32_000 and data(text)["start"] == [0.11, -1]
     expected = image.movedim(0, -1).squeeze(-1)
     np.testing.assert_array_equal(pixels(held(text, "data-images")), expected)
 
 
-def test_samples_hold_the_histograms():
-    counts = [1, 2, 4, 8, 16, 32, 64, 128, 256]
-    both = [estimates(counts, 2000), estimates(counts, 2000, seed=1)]
-    exact, labels = torch.tensor(1.0), ["plain", "\ud800"]
-    text = player.samples(both, exact, labels=labels, xlabel=ODD).data
-    assert len(text.encode()) <= 25_000
-    shown = data(text)
-    assert (shown["counts"], shown["exact"], shown["xlabel"]) == (counts, 1, SHOWN)
-    for given, one in zip(both, shown["series"], strict=True):
-        for n, bins, beyond in zip(counts, one["bins"], one["beyond"], strict=True):
-            inside = (given[n] >= shown["low"]) & (given[n] <= shown["high"])
-            assert abs(sum(bins) - inside.sum()) <= 1  # the ends are rounded
-            assert sum(bins) + beyond == 2000
+@pytest.mark.parametrize("C", [1, 3])
+@pytest.mark.parametrize(("g", "H", "W"), [(6, 30, 50), (7, 50, 30), (12, 9, 20)])
+def test_retina_opens_where_the_finest_patch_is_brightest(C, g, H, W):
+    generator = torch.Generator().manual_seed(g)
+    image = torch.randint(0, 40, (C, H, W), dtype=torch.uint8, generator=generator)
+    image[0, H // 2 : H - 1, 1:9] = 200  # not where the middle of the image is
+    start = data(player.retina(image, glimpse_size=g).data)["start"]
+    assert start == [round(coordinate, 2) for coordinate in start]
+    sensor = GlimpseSensor(g, 1, C)
+    x, y = (torch.linspace(-1, 1, 2 * side + 1) for side in (W, H))
+    places = torch.cartesian_prod(x, y)
+    seen = sensor(image.expand(len(places), C, H, W), places).mean(dim=1)
+    there = sensor(image[None], torch.tensor([start])).mean()
+    assert there >= 0.97 * seen.max() > 1.5 * seen.mean()
 
 
 # -- refusals --------------------------------------------------------------------------
 
 
-TRACE, IMAGE, TWO = make_trace(), torch.zeros(8, 8), {1: [1, 2]}
+TRACE, IMAGE = make_trace(), torch.zeros(8, 8)
 HALVES, NEGATIVE = (replace(TRACE, labels=torch.tensor(x)) for x in ([1, 1.5], [0, -1]))
 REFUSED = {
     player.render: [
@@ -161,6 +190,10 @@ REFUSED = {
         (TRACE, {"classes": "0123456789"}, TypeError, "give a list of 10 strings"),
         (TRACE, {"name": "a b"}, ValueError, "name is 'a b'; use letters"),
         (TRACE, {"title": ["a"]}, TypeError, r"title is \['a'\]; give a text"),
+        (TRACE, {"start": 0.5}, TypeError, "start is 0.5; give a whole number"),
+        (TRACE, {"start": 2}, ValueError, "episode is 2; give a whole number from 0"),
+        (TRACE, {"play": 1}, TypeError, "play is 1; give True or False"),
+        (TRACE, {"live": 1}, TypeError, "live is 1; give a text"),
     ],
     player.retina: [
         (torch.full((4, 4), 2.0), {}, ValueError, "must lie in"),
@@ -169,26 +202,12 @@ REFUSED = {
         (IMAGE, {"start": (0, 1.5)}, ValueError, r"start is \(0, 1.5\); give"),
         (IMAGE, {"start": (0, np.nan)}, ValueError, "start is"),
     ],
-    player.samples: [
-        ({"a": [1, 2]}, {}, TypeError, "a number of samples is 'a'; give a whole"),
-        ({0: [1, 2]}, {}, ValueError, "a number of samples is 0; give a whole"),
-        ({1: [1, np.nan]}, {}, ValueError, "1 of them not finite; give at least two"),
-        ([TWO, TWO], {}, ValueError, "labels are None; give a list of 2 names"),
-        ([TWO, {2: [1, 2]}], {}, ValueError, "every dictionary needs the same"),
-        ([TWO] * 4, {}, ValueError, "give 1 to 3 dictionaries"),
-        ([], {}, ValueError, "give 1 to 3 dictionaries"),
-        (None, {}, TypeError, "estimates are a NoneType; give a dictionary"),
-        (TWO, {"exact": "x"}, TypeError, "exact is 'x'; give a number"),
-        (TWO, {"exact": np.inf}, ValueError, "exact is inf; give a number"),
-        (TWO, {"labels": [3]}, TypeError, "a label is 3; give a text"),
-    ],
 }
 ROWS = [(widget, *row) for widget, rows in REFUSED.items() for row in rows]
 
 
 @pytest.mark.parametrize(("widget", "given", "options", "error", "message"), ROWS)
 def test_what_cannot_be_shown_is_named(widget, given, options, error, message):
-    exact = {"exact": 1.0} if widget is player.samples else {}
     with pytest.raises(error, match=message) as caught:
-        widget(given, **exact | options)
+        widget(given, **options)
     assert "\n" not in str(caught.value)

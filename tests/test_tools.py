@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import html
+import json
 import re
 
 import execute
 import landing
 import nbformat
-from PIL import Image
+import play
+import torch
+from traces import digit_canvases, make_trace
 
-from course import ROOT, badge, book_address, colab_address, main, setup_cell
-from ramlib.player import page
+from course import (
+    ROOT,
+    badge,
+    book_address,
+    colab_address,
+    main,
+    notebooks,
+    setup_cell,
+)
 
 
 def notebook(*sources: str) -> nbformat.NotebookNode:
@@ -84,8 +96,52 @@ def test_the_landing_page_shows_the_shipped_model():
 
 
 def test_the_landing_page_has_the_player_of_today():
-    dot = Image.new("L", (1, 1))
-    empty = page.widget("glimpses", {"name": "x"}, picture=dot, alt="", caption="")
-    version = re.search(r'data-ramlib="[\w-]+"', empty).group()
+    today = landing.player(make_trace(B=3, T=4))
+    version = re.search(r'data-ramlib="[\w-]+"', today).group()
     recorded = landing.PAGE.read_text(encoding="utf-8")
     assert version in recorded, "record it again: make landing"
+
+
+def test_the_page_of_games_has_the_widgets_of_today():
+    text = (ROOT / "book/play.md").read_text(encoding="utf-8")
+    assert play.GAME.name in text and play.LESSON.name in text and play.MODEL in text
+    assert play.LESSON.read_text("utf-8") == play.lesson() + "\n", "make landing"
+    canvases = digit_canvases(play.IMAGES)
+    today, recorded = (
+        re.search(r'data-ramlib="[\w-]+"|$', text).group()
+        for text in (play.game(canvases, torch.arange(24) % 10), play.GAME.read_text())
+    )
+    assert today == recorded, "record it again: make landing"
+
+
+def test_the_player_shows_what_the_rule_of_the_page_says():
+    """Ten episodes: four that change their answer, three that never do, three wrong."""
+    answers = torch.zeros(40, 4, dtype=torch.long)
+    answers[1::4] = torch.tensor([1, 2, 0, 0])  # 1, 5, 9, …: right, after two changes
+    answers[2::4] = torch.tensor([1, 0, 0, 0])  # right, after one: not wanted
+    answers[3::4] = torch.tensor([0, 0, 0, 1])  # wrong in the end
+    probs = torch.nn.functional.one_hot(answers, 3).float()
+    labels = torch.zeros(40, dtype=torch.long)
+    trace = make_trace(B=40, T=4, A=3)
+    trace = dataclasses.replace(trace, probs=probs, labels=labels)
+    assert landing.choose(trace) == [1, 5, 9, 13, 0, 4, 8, 3, 7, 11]
+    text = landing.player(trace)
+    data = json.loads(html.unescape(re.search(r"data-value='(.*?)'", text)[1]))
+    assert (data["episodes"], data["start"], data["play"]) == (10, 1, True)
+    order = [0, 1, 3, 4, 5, 7, 8, 9, 11, 13]
+    assert data["best"] == answers[order].flatten().tolist()
+
+
+def test_the_cards_of_the_landing_page_say_what_the_chapters_say():
+    index = (ROOT / "book/index.md").read_text(encoding="utf-8")
+    cards = re.findall(r"^:::{grid-item-card} (.*?)^:::$", index, flags=re.M | re.S)
+    assert len(cards) == len(notebooks())
+    for card, path in zip(cards, notebooks(), strict=True):
+        cells = nbformat.read(path, as_version=4).cells
+        words = " ".join(card.split())
+        title, question = re.search(
+            r"# (.*?)\n.*?\*\*(.*?)\*\*", cells[0].source, re.S
+        ).groups()
+        minutes = re.search(r"\*\*Reading:?\*\* (\d+ minutes)", cells[1].source)[1]
+        assert words.startswith(f"{title} :link: ../chapters/{path.stem} ")
+        assert words.endswith(f" {question} {minutes}")

@@ -1,6 +1,5 @@
-"""Made-up rollouts and estimates for the tests of figures and widgets."""
+"""Made-up rollouts for the tests of figures and widgets."""
 
-import numpy as np
 import torch
 
 from ramlib import data
@@ -30,12 +29,6 @@ def make_trace(
         probs=torch.rand(B, T, A, generator=generator).softmax(-1),
         values=torch.rand(B, T, generator=generator),
     )
-
-
-def estimates(counts=(1, 4, 16, 64), R=500, seed=0):
-    """R estimates of 1 for each number of samples."""
-    generator = np.random.default_rng(seed)
-    return {n: generator.normal(1, 1 / np.sqrt(n), R) for n in counts}
 
 
 def digit_canvases(B=8):

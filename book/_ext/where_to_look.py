@@ -10,6 +10,9 @@
   protocol, or ``{{ results }}`` for the table of them all.
 - Thebe (live cells, which Jupyter Book always loads) is left out: it declares its
   constants twice on every page, and could only fetch its script from elsewhere.
+- MathJax is left out of a page without a formula.
+- A picture stands on a paper of its own, and scrolls there where a screen is narrow.
+- ``icons`` keeps of the theme's icon font what is used, ``terms`` links the glossary.
 """
 
 from __future__ import annotations
@@ -20,7 +23,12 @@ import shutil
 import statistics
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.errors import ExtensionError
+
+import icons
+import live_scripts
+import terms
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,6 +54,16 @@ def copy_mathjax(app) -> None:
     target = Path(app.outdir) / "_static" / app.config.mathjax_path
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(package.locate_file(MATHJAX_FILE), target)
+
+
+def write_live_scripts(app) -> None:
+    """Write what the live widgets load: the engine, digits, and each shipped model."""
+    if app.builder.format != "html":
+        return
+    folder = Path(app.outdir) / "_static" / "live"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in live_scripts.scripts().items():
+        (folder / f"{name}.js").write_text(text, encoding="utf-8")
 
 
 def records() -> dict[str, dict]:
@@ -138,12 +156,33 @@ def leave_thebe_out(app) -> None:
     styles[:] = [one for one in styles if one[0] != "sphinx-thebe.css"]
 
 
+def leave_mathjax_out(app, pagename, templatename, context, doctree) -> None:
+    """Take MathJax from a page without a formula: a page above chapters has it too."""
+    if 'class="math' not in context.get("body", ""):
+        scripts = context["script_files"]
+        scripts[:] = [one for one in scripts if "mathjax" not in f"{one}".lower()]
+
+
+def give_pictures_paper(app, doctree, docname: str) -> None:
+    """Put the picture of a figure into a box, which its caption stays out of."""
+    for picture in list(doctree.findall(nodes.image)):
+        if isinstance(picture.parent, nodes.figure):
+            box = nodes.compound(classes=["book-paper"])
+            picture.replace_self(box)
+            box += picture
+
+
 def setup(app) -> dict:
     """Connect the pieces."""
     app.srcdir = type(app.srcdir)(ROOT)
     app.connect("config-inited", lambda app, config: leave_thebe_out(app))
     app.connect("config-inited", use_records)
     app.connect("builder-inited", copy_mathjax)
+    app.connect("builder-inited", write_live_scripts)
     app.connect("source-read", prepare_chapter)
     app.connect("autodoc-skip-member", skip_bare_fields)
+    app.connect("doctree-resolved", give_pictures_paper)
+    app.connect("html-page-context", leave_mathjax_out, priority=900)
+    icons.setup(app)
+    terms.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -81,17 +81,55 @@
 
   // -- layers, forwards and backwards
 
+  // Add a product of matrices, (R, S) by (S, C), to `sum` (R, C). Each comes with its
+  // steps from row to row and from column to column, so that it can be read turned over.
+  // This is where the time goes: two rows by four columns at once take less than half of
+  // it. Past an edge, the last row or column is made again.
+  function addProduct(sum, A, [downA, acrossA], B, [downB, acrossB], R, S, C) {
+    for (let r = 0; r < R; r += 2) {
+      const next = Math.min(r + 1, R - 1);
+      const [upper, lower] = [r * C, next * C];
+      for (let c = 0; c < C; c += 4) {
+        const [c1, c2, c3] = [Math.min(c + 1, C - 1), Math.min(c + 2, C - 1), Math.min(c + 3, C - 1)];
+        const [b1, b2, b3] = [(c1 - c) * acrossB, (c2 - c) * acrossB, (c3 - c) * acrossB];
+        const a1 = (next - r) * downA;
+        let u0 = sum[upper + c];
+        let u1 = sum[upper + c1];
+        let u2 = sum[upper + c2];
+        let u3 = sum[upper + c3];
+        let v0 = sum[lower + c];
+        let v1 = sum[lower + c1];
+        let v2 = sum[lower + c2];
+        let v3 = sum[lower + c3];
+        for (let k = 0, a = r * downA, b = c * acrossB; k < S; k++, a += acrossA, b += downB) {
+          const x = A[a];
+          const y = A[a + a1];
+          u0 += x * B[b];
+          v0 += y * B[b];
+          u1 += x * B[b + b1];
+          v1 += y * B[b + b1];
+          u2 += x * B[b + b2];
+          v2 += y * B[b + b2];
+          u3 += x * B[b + b3];
+          v3 += y * B[b + b3];
+        }
+        sum[upper + c] = u0;
+        sum[upper + c1] = u1;
+        sum[upper + c2] = u2;
+        sum[upper + c3] = u3;
+        sum[lower + c] = v0;
+        sum[lower + c1] = v1;
+        sum[lower + c2] = v2;
+        sum[lower + c3] = v3;
+      }
+    }
+  }
+
   // (N, n) -> (N, m)
   function affine({ W, b, m, n }, x, N) {
     const y = new Float32Array(N * m);
-    for (let i = 0; i < N; i++) {
-      const from = i * n;
-      for (let o = 0, w = 0; o < m; o++, w += n) {
-        let sum = b[o];
-        for (let k = 0; k < n; k++) sum += W[w + k] * x[from + k];
-        y[i * m + o] = sum;
-      }
-    }
+    for (let i = 0; i < N; i++) y.set(b, i * m);
+    addProduct(y, x, [n, 1], W, [1, n], N, n, m);
     return y;
   }
 
@@ -100,17 +138,9 @@
     const { W, m, n } = layer;
     const [dW, db] = layer.gradients;
     const dx = new Float32Array(wanted ? N * n : 0);
-    for (let i = 0; i < N; i++) {
-      const from = i * n;
-      for (let o = 0; o < m; o++) {
-        const d = dy[i * m + o];
-        if (d == 0) continue;
-        const w = o * n;
-        db[o] += d;
-        for (let k = 0; k < n; k++) dW[w + k] += d * x[from + k];
-        if (wanted) for (let k = 0; k < n; k++) dx[from + k] += d * W[w + k];
-      }
-    }
+    for (let i = 0; i < N * m; i++) db[i % m] += dy[i];
+    addProduct(dW, dy, [1, m], x, [n, 1], m, N, n);
+    if (wanted) addProduct(dx, dy, [m, 1], W, [n, 1], N, m, n);
     return dx;
   }
 

@@ -15,6 +15,7 @@ import html
 import io
 import json
 import re
+from collections.abc import Sequence
 from importlib import resources
 
 import torch
@@ -23,7 +24,13 @@ from PIL import Image
 from ramlib.checks import check
 
 # Which of the shared styles and scripts each kind of widget needs.
-PARTS = {"glimpses": ("stage", "time"), "retina": ("stage",), "samples": ("time",)}
+PARTS = {
+    "glimpses": ("stage", "time"),
+    "retina": ("stage", "controls"),
+    "playground": ("stage", "controls", "handle", "policy"),
+    "game": ("stage", "controls", "live"),
+    "learn": ("stage", "controls", "live", "learner"),
+}
 
 # Comments that have lines of their own, and what stands before a line.
 NEEDLESS = re.compile(r"^(?:\s+|//.*|/\*[\s\S]*?\*/)+", re.MULTILINE)
@@ -32,13 +39,20 @@ NEEDLESS = re.compile(r"^(?:\s+|//.*|/\*[\s\S]*?\*/)+", re.MULTILINE)
 @functools.cache
 def asset(name: str) -> str:
     """Read a style or script of this package, without comments and needless spaces."""
-    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    file = resources.files(__package__).joinpath(name)
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""  # not every style
     text = NEEDLESS.sub("", text)
     return re.sub(r"\s*([{};:,])\s+", r"\1", text) if name.endswith("css") else text
 
 
 def widget(
-    kind: str, data: dict, picture: Image.Image, alt: str, caption: str, images=None
+    kind: str,
+    data: dict,
+    picture: Image.Image,
+    alt: str,
+    caption: str,
+    images=None,
+    more: Sequence[str] = (),
 ) -> str:
     """Put a widget together.
 
@@ -49,11 +63,12 @@ def widget(
         alt: says in words what the picture shows.
         caption: the line of text below the picture.
         images: (B, C, H, W) uint8, the pixels that the script reads, or None.
+        more: parts that this one needs beside those of its kind.
 
     Returns:
         The HTML.
     """
-    files = ["base", *PARTS[kind], kind]
+    files = ["base", *PARTS[kind], *more, kind]
     style = "".join(asset(f"{file}.css") for file in files)
     script = "".join(asset(f"{file}.js") for file in files)
     # A script starts only the widgets that were made with it, so that an old output

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+import torch.nn.functional as F
 from IPython.display import HTML
 
 from ramlib import figures
@@ -12,13 +15,16 @@ from ramlib.checks import check_images
 from ramlib.player import page
 from ramlib.sensor import GlimpseSensor
 
+# One for each scale; every one has a contrast of at least 3 to black and to white.
+SCALE_COLORS = figures.SERIES_COLORS[:5]
+
 
 def retina(
     image,
     *,
     glimpse_size: int = 8,
     num_scales: int = 1,
-    start: tuple[float, float] = (0.0, 0.0),
+    start: tuple[float, float] | None = None,
     name: str = "retina",
     title: str | None = None,
 ) -> HTML:
@@ -26,14 +32,16 @@ def retina(
 
     What each scale sees is computed on the page, in single precision and rounded as
     `ramlib.sensor.corner` rounds, so it equals what the sensor gives for the location
-    that is shown (in steps of 0.01).
+    that is shown (in steps of 0.01). The reader points at a cell of a patch to see the
+    block of pixels that it averages, and changes g and S.
 
     Args:
         image: (H, W), (1, H, W) or (3, H, W), uint8 or float in [0, 1]; a tensor or an
             array.
-        glimpse_size: g, the side of the finest patch, in pixels.
-        num_scales: S.
-        start: (x, y) in [-1, 1]², where the retina is at first.
+        glimpse_size: g, the side of the finest patch, in pixels, at first.
+        num_scales: S, at first.
+        start: (x, y) in [-1, 1]², where the retina is at first; None for where the
+            finest patch is brightest.
         name: a word that tells this widget from others, the same in every run.
         title: a heading, or None.
 
@@ -53,27 +61,40 @@ def retina(
         raise ValueError(f"{has}; give (H, W), or 1 or 3 channels")
     sensor = GlimpseSensor(glimpse_size, num_scales, len(image))
     pixels = page.to_bytes(check_images(image[None], len(image)))  # (1, C, H, W)
-    wanted = f"start is {start!r}; give (x, y), two numbers from -1 to 1"
+    (C, H, W), g, S = pixels.shape[1:], sensor.glimpse_size, sensor.num_scales
+    wanted = f"start is {start!r}; give (x, y), two numbers from -1 to 1, or None"
     try:
+        start = brightest(pixels, g) if start is None else start
         x, y = torch.as_tensor(start, dtype=torch.float64).tolist()
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(wanted) from None
     if not (abs(x) <= 1 and abs(y) <= 1):  # written so that NaN fails too
         raise ValueError(wanted)
-    x, y = place = [round(x, 2), round(y, 2)]
-    (H, W), g, S = pixels.shape[-2:], sensor.glimpse_size, sensor.num_scales
-    data |= {"width": W, "height": H, "size": g, "scales": S, "start": place}
-    covered = ", ".join(f"{g * 2**s} × {g * 2**s}" for s in range(S))
+    x, y = place = [round(x, 2) + 0.0, round(y, 2) + 0.0]  # no minus before a zero
+    data |= {"width": W, "height": H, "channels": C, "size": g, "scales": S}
+    data |= {"start": place}
+    spot = f"({x:g}, {y:g})".replace("-", "−")  # a true minus
+    sides = ", ".join(f"{g * 2**s} × {g * 2**s}" for s in range(S))
     alt = (
         f"On the left, an image of {H} × {W} pixels with the squares that the retina "
-        f"covers at ({x:g}, {y:g}); on the right, what it sees at each scale"
+        f"covers at {spot}; on the right, what it sees at each scale"
     )
-    caption = (
-        f"The retina at ({x:g}, {y:g}) covers {covered} pixels. Where scripts run, you "
-        "can drag it."
-    )
+    caption = f"The retina at {spot} covers {sides} pixels. Where scripts run, drag it."
     picture = figures.picture(draw_picture, pixels, place, sensor, dpi=70)
     return HTML(page.widget("retina", data, picture, alt, caption, pixels))
+
+
+def brightest(images: torch.Tensor, side: int) -> list[float]:
+    """Find the middle (x, y) of the brightest patch that lies in an image (1, C, H, W).
+
+    Of several that are equally bright it is the first, by rows.
+    """
+    H, W = images.shape[-2:]
+    h, w = min(side, H), min(side, W)
+    # Sums of whole numbers in double precision are exact, so that ties are ties.
+    means = F.avg_pool2d(images.sum(dim=1).double(), (h, w), stride=1)[0]
+    top, left = divmod(means.argmax().item(), means.shape[1])
+    return [(2 * left + w) / W - 1, (2 * top + h) / H - 1]
 
 
 def draw_picture(images: torch.Tensor, place: list[float], sensor: GlimpseSensor):
@@ -82,8 +103,15 @@ def draw_picture(images: torch.Tensor, place: list[float], sensor: GlimpseSensor
     patches = sensor(images, torch.tensor([place])).reshape(S, -1, g, g)
     ratios = {"width_ratios": [1.2, 0.8 * S]}
     fig, (left, right) = plt.subplots(1, 2, figsize=(3 + 2 * S, 3), **ratios)
-    room = min(g * 2 ** (S - 1) / 2, 0.25 * max(sides))
+    # Room for the largest square, wherever it is.
+    half = g * 2**S / 4
+    room = math.ceil(half) + 0.01 * (max(sides) + 2 * half)
     figures.show_image(left, images[0], margin=room)
-    figures.draw_retina(left, place, sides, g, S)
-    figures.show_patches(right, patches)
+    squares = figures.draw_retina(left, place, sides, g, S)
+    shown = figures.show_patches(right, patches)
+    for s, (square, patch) in enumerate(zip(squares, shown, strict=True)):
+        color = SCALE_COLORS[s % len(SCALE_COLORS)]
+        square.set_edgecolor(color)
+        frame = {"fill": False, "ec": color, "lw": 2.5, "clip_on": False}
+        right.add_patch(plt.Rectangle((patch.get_extent()[0], 0), 1, 1, **frame))
     return fig

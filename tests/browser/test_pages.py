@@ -53,8 +53,7 @@ def test_page_is_sound(new_page, book_url, name, theme):
 
 @every_page
 def test_page_opens_as_a_file(new_page, book_html, name):
-    # Chromium keeps the theme's icon font from pages that are files.
-    page = new_page(book_html / f"{name}.html", allow=("/vendor/fontawesome/",))
+    page = new_page(book_html / f"{name}.html")
     assert_math_is_set(page)
 
 
