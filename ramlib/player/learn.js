@@ -113,7 +113,7 @@ start("learn", "Watch it learn", (root, data, pixels) => {
     settings = { ...settings, ...what };
     if (settings.M == 1 && settings.baseline == "leave-one-out") Object.assign(settings, what.M ? { baseline: "value" } : { M: 2 });
     const run = runs.at(-1);
-    if (worker) Object.assign(run, { set: settings, since: run.reports.at(-1)?.episodes });
+    if (going || worker) Object.assign(run, { set: settings, since: run.reports.at(-1)?.episodes });
     tell();
     show();
   }
@@ -130,7 +130,6 @@ start("learn", "Watch it learn", (root, data, pixels) => {
     try {
       const [engine, digits] = await Promise.all([load("engine"), load("digits")]);
       if (run != runs.at(-1) || !root.isConnected) return;
-      run.set = settings;
       worker = makeWorker(`${makeLearner};${work};work((${engine})())`);
       worker.onmessage = (message) => hear(run, message.data);
       worker.onerror = () => fail(new Error(NO_WORKER));
@@ -145,7 +144,7 @@ start("learn", "Watch it learn", (root, data, pixels) => {
 
   function hear(run, report) {
     run.reports.push(report);
-    
+    if (report.episodes >= LAST) end();
     // Where less motion is wished, two pictures a second at most.
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     if (going && calm && performance.now() < drawn + 500) return;

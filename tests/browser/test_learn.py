@@ -241,6 +241,20 @@ def test_what_is_set_acts_at_once(visit):
     )
 
 
+def test_the_curve_is_dashed_where_places_were_random(visit):
+    page = visit()
+    press(page, "Start")
+    reach(page, 3200)
+    press(page, "Random places instead")
+    reach(page, 1600 + int(re.search(r"(\d),(\d00) ep", said(page)).expand(r"\1\2")))
+    press(page, "Random places instead")
+    blind = page.locator(".ramlib-plot .ramlib-blind").first
+    kept = page.locator(".ramlib-plot .ramlib-curve:not(.ramlib-blind)").first
+    dashed, solid = (line.get_attribute("d")[1:].split("L") for line in (blind, kept))
+    assert solid[0].startswith("44.0,") and len(solid) >= 3
+    assert len(dashed) >= 2 and dashed[0] in solid
+
+
 def test_leave_one_out_has_two_rollouts(visit):
     page = visit()
     page.get_by_label("Rollouts of an image, M: 1").check()
