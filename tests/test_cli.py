@@ -323,6 +323,7 @@ def test_every_experiment_is_shipped_with_a_record_that_its_weights_confirm(name
     for field in ("device", "threads", "seed"):
         stated[field] = found["train"][field]
     assert found["train"] == stated
+    images = dataclasses.replace(images, source=found["task"]["source"])
     try:
         data = images.fixed("test")
     except DataUnavailableError:
