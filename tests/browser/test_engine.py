@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-import live_scripts
+from live_scripts import weights as as_script
 from ramlib import RAMConfig, RecurrentAttentionModel, hybrid_loss, pretrained_names
 from ramlib.data import digits
 from ramlib.training import TrainConfig, adamw, new_model
@@ -39,16 +39,13 @@ RUN = """how => {
 
 
 @pytest.fixture
-def run(new_page, tmp_path):
+def run(new_page, tmp_path, live_scripts):
     """Let the page run a model on images; everything comes back as arrays."""
 
     def call(model, images, draws, M=1, labels=None, **lesson):
         (tmp_path / "page.html").write_text(PAGE)
         page = new_page(tmp_path / "page.html")
-        for text in (
-            live_scripts.scripts()["engine"],
-            live_scripts.weights("model", model),
-        ):
+        for text in (live_scripts["engine"], as_script("model", model)):
             page.add_script_tag(content=text)
         first, noise = draws.get("first_location"), draws["location"].movedim(1, 0)
         white = 255 if images.dtype == torch.uint8 else 1
@@ -168,13 +165,15 @@ def test_it_learns_by_the_gradients_of_pytorch(run, lesson, width):
 def test_an_encoder_that_the_page_does_not_know_is_refused():
     model = RecurrentAttentionModel(RAMConfig(glimpse_encoder="conv"))
     with pytest.raises(ValueError, match="glimpse_encoder is 'conv'"):
-        live_scripts.weights("x", model)
+        as_script("x", model)
 
 
-def test_chance_is_normal_and_begins_where_its_seed_says(new_page, tmp_path):
+def test_chance_is_normal_and_begins_where_its_seed_says(
+    new_page, tmp_path, live_scripts
+):
     (tmp_path / "page.html").write_text(PAGE)
     page = new_page(tmp_path / "page.html")
-    page.add_script_tag(content=live_scripts.scripts()["engine"])
+    page.add_script_tag(content=live_scripts["engine"])
     draw = """seed => { const engine = globalThis.ramlibAssets.engine();
         const random = engine.makeRandom(seed);
         return [...engine.fill(20000, () => engine.normal(random))]; }"""
