@@ -46,6 +46,7 @@ MAKE = {
     "game": lambda **kw: (
         player.game(digit_canvases(2), torch.tensor([0, 1]), **GAME, **kw).data
     ),
+    "learn": lambda **kw: player.learn(**kw).data,
 }
 every_widget = pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
 

@@ -14,6 +14,13 @@ from sphinx.errors import ExtensionError
 
 GLOSSARY = "book/glossary"
 CHAPTERS = "chapters/"
+# Escape puts a definition away, until another term is pointed at or reached.
+DISMISS = """{
+  const quiet = (now) => document.documentElement.classList.toggle("book-quiet", now);
+  addEventListener("keydown", (event) => event.key == "Escape" && quiet(true));
+  const speak = (event) => event.target.matches(".book-term") && quiet(false);
+  for (const name of ["mouseover", "focusin"]) addEventListener(name, speak);
+}"""
 # In these a word is no mention.
 NO_PROSE = (nodes.literal, nodes.math, nodes.reference, nodes.title, nodes.caption)
 
@@ -91,5 +98,6 @@ def mention(name: str) -> str:
 
 def setup(app) -> None:
     """Connect the pieces."""
+    app.add_js_file(None, body=DISMISS)
     app.add_node(Term, html=(open_term, close_term))
     app.connect("doctree-resolved", link)

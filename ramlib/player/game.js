@@ -35,7 +35,10 @@ start("game", "Look for yourself", (root, data, pixels) => {
   );
   const status = makeStatus();
   const say = (text) => (status.textContent = text);
-  const next = button("Next picture", () => begin((number + 1) % labels.length));
+  const next = button("Next picture", () => {
+    begin((number + 1) % labels.length);
+    save();
+  });
   next.classList.add("ramlib-filled");
   const copy = button("Copy link for a friend", share);
   const link = node("input", { className: "ramlib-address", readOnly: true, ariaLabel: "The address of this game" });
@@ -59,11 +62,10 @@ start("game", "Look for yourself", (root, data, pixels) => {
   function draw() {
     const over = answer != null;
     const looks = places.map(toLocation);
-    const at = corners(looks.at(-1));
     root.classList.toggle("ramlib-over", over);
     root.style.setProperty("--color", glimpseColor(looks.length - 1));
     show(you, looks, over);
-    patches.canvases.forEach((canvas, s) => drawPatch(canvas, pixels, width, height, number * height, at[2 * s], at[2 * s + 1], 2 ** s));
+    patches.draw(pixels, width, height, number * height, corners(looks.at(-1)));
     const dots = Array.from({ length: steps }, (_, t) => node("i", t in looks ? { style: `background:${glimpseColor(t)}` } : {}));
     you.note.replaceChildren(over ? said(answer) : box("looks", ...dots));
     const [role, ariaLabel] = over
@@ -97,7 +99,8 @@ start("game", "Look for yourself", (root, data, pixels) => {
     link.hidden = model.element.hidden = other.element.hidden = true;
     root.classList.toggle("ramlib-three", !!game);
     draw();
-    say(`${game ? "A friend sent you this one." : "The first look is given."} Tap or click where to look next: ${steps - 1} more.`);
+    const hello = game ? "A friend sent you this one." : "The first look is given.";
+    say(`${hello} ${steps > 1 ? `Tap or click where to look next: ${steps - 1} more.` : "What is it?"}`);
     stage.focus({ preventScroll: true });
   }
 
@@ -117,6 +120,10 @@ start("game", "Look for yourself", (root, data, pixels) => {
     places.push(aim);
     prepare().catch(() => {}); // while the reader thinks; his guess says what went wrong
     save();
+    ask();
+  }
+
+  function ask() {
     draw();
     const left = steps - places.length;
     say(left ? `${left} look${left > 1 ? "s" : ""} left. Look on, or guess.` : "That was your last look. What is it?");
@@ -200,22 +207,29 @@ start("game", "Look for yourself", (root, data, pixels) => {
     const game = [number.toString(36), path.join("")].concat(answer?.toString(36) ?? []);
     const others = parts().filter((part) => part.includes("=") && !part.startsWith(tag));
     try {
-      history.replaceState(history.state, "", "#" + [...others, tag + game.join("-")].join("&"));
+      history.replaceState({ ...history.state, [tag]: true }, "", "#" + [...others, tag + game.join("-")].join("&"));
     } catch {
       copy.hidden = true; // a frame without an address of its own
     }
   }
 
-  // Begin the game that the address holds, if it holds one.
+  // Begin the game that the address holds, if it holds one. The reader's own, as this tab
+  // remembers, goes on; another is a friend's.
   function arrive() {
-    const own = parts().find((part) => part.startsWith(tag)) ?? "";
-    const [, n, path, last] = own.slice(tag.length).match(/^(\w+)-((?:\w{4})+)(?:-(\w+))?$/) ?? [];
+    const part = parts().find((part) => part.startsWith(tag)) ?? "";
+    const [, n, path, last] = part.slice(tag.length).match(/^(\w+)-((?:\w{4})+)(?:-(\w+))?$/) ?? [];
     if (!path) return false;
-    const [number, guess] = [n, last].map((text) => parseInt(text, 36));
-    const places = path.match(/.{4}/g).map((four) => [four.slice(0, 2), four.slice(2)].map((two) => parseInt(two, 36)));
-    const known = number < labels.length && places.length <= steps && places.flat().every((value) => value <= GRID);
-    if (!known || (last && !(guess < classes.length))) return false;
-    begin(number, { places, guess });
+    const [number, said] = [n, last].map((text) => parseInt(text, 36));
+    const looks = path.match(/.{4}/g).map((four) => [four.slice(0, 2), four.slice(2)].map((two) => parseInt(two, 36)));
+    const known = number < labels.length && looks.length <= steps && looks.flat().every((value) => value <= GRID);
+    if (!known || (last && !(said < classes.length))) return false;
+    const own = history.state?.[tag];
+    begin(number, own ? undefined : { places: looks, guess: said });
+    if (own) {
+      places = looks;
+      if (last) guess(said);
+      else if (looks.length > 1) ask();
+    }
     requestAnimationFrame(() => root.scrollIntoView({ block: "center" }));
     return true;
   }

@@ -98,7 +98,7 @@ start("glimpses", "Glimpse player", (root, data, pixels) => {
     stage.place(corners, color);
     stage.drawPath(shown.points.slice(0, step + 1), onward && GLIDE);
     stage.element.ariaLabel = `What glimpses 1 to ${step + 1} saw, their path, and the squares of the retina`;
-    patches.canvases.forEach((canvas, s) => drawPatch(canvas, image, width, height, offset, corners[2 * s], corners[2 * s + 1], 2 ** s));
+    patches.draw(image, width, height, offset, corners);
     drawPicture(onward);
     drawValue();
     time.stops.forEach((stop, t) => (stop.lastChild.textContent = t > furthest ? "·" : name(best[t])));

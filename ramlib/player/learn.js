@@ -19,7 +19,7 @@ start("learn", "Watch it learn", (root, data, pixels) => {
   const digits = truth.map((label, i) => {
     const stage = makeStage(8, 8, config.glimpse_size, 0, 0.15);
     stage.show(pixels.canvas, -8 * i);
-    Object.assign(stage.element, { role: "img", ariaLabel: `A ${label}` });
+    Object.assign(stage.element, { role: "img", ariaLabel: `The digit ${label}` });
     const answer = box("answer", "–");
     return { label, stage, answer, element: box("digit", stage.element, answer) };
   });
@@ -92,7 +92,7 @@ start("learn", "Watch it learn", (root, data, pixels) => {
       from = to;
     });
     stage.path.innerHTML = squares + way;
-    stage.element.ariaLabel = `A ${label}: after ${path.length} looks, the model says ${said}`;
+    stage.element.ariaLabel = `The digit ${label}: after ${path.length} looks, the model says ${said}`;
     answer.textContent = said + (said == label ? " ✓" : " ✗");
     answer.classList.toggle("ramlib-wrong", said != label);
   }

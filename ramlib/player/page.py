@@ -111,6 +111,23 @@ def text(name: str, value: object) -> str:
     return check(name, value, str).encode(errors="replace").decode()
 
 
+def place(start: object) -> list[float]:
+    """Read (x, y) in [-1, 1]², in steps of 0.01, without a minus before a zero.
+
+    Raises:
+        TypeError: if it is no pair of numbers.
+        ValueError: if one is out of range.
+    """
+    wanted = f"start is {start!r}; give (x, y), two numbers from -1 to 1"
+    try:
+        x, y = torch.as_tensor(start, dtype=torch.float64).tolist()
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(wanted) from None
+    if not (abs(x) <= 1 and abs(y) <= 1):  # written so that NaN fails too
+        raise ValueError(wanted)
+    return [round(x, 2) + 0.0, round(y, 2) + 0.0]
+
+
 def to_bytes(images: torch.Tensor) -> torch.Tensor:
     """Bring checked pixels, uint8 or float in [0, 1], to uint8 on the CPU."""
     images = images.detach().cpu()

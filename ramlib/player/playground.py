@@ -11,7 +11,7 @@ from IPython.display import HTML
 from torch import Tensor
 
 from ramlib import figures
-from ramlib.checks import Range, check, check_images, checked
+from ramlib.checks import Range, check_images, checked
 from ramlib.player import page
 from ramlib.sensor import to_pixels
 
@@ -49,7 +49,8 @@ def playground(
         ValueError: if the image has another shape, or a number is out of range.
     """
     data = page.heading(name, title)
-    ink, mean = check_picture(image), check_place(start)
+    ink = check_picture(image)
+    mean = torch.tensor(page.place(start), dtype=torch.float64)
     # More digits than anything shown has, and all of a brightness in sixteenths.
     data |= {"ink": ink.numpy().round(6).tolist(), "seed": SEED}
     data |= {"mean": mean.tolist(), "std": location_std}
@@ -80,18 +81,6 @@ def check_picture(image) -> Tensor:
         raise ValueError(f"{has}; give (H, W), up to {LONGEST} × {LONGEST} pixels")
     pixels = check_images(image)[0, 0].detach().cpu()
     return pixels.double() / (255 if pixels.dtype == torch.uint8 else 1)
-
-
-def check_place(start) -> Tensor:
-    """Bring a place to (2,), float64 in steps of 0.01."""
-    try:
-        x, y = start
-    except (TypeError, ValueError):
-        wanted = "give (x, y), two numbers from -1 to 1"
-        raise TypeError(f"start is {start!r}; {wanted}") from None
-    axes = {"x of start": x, "y of start": y}
-    place = [check(axis, v, Annotated[float, Range(-1, 1)]) for axis, v in axes.items()]
-    return torch.tensor(place, dtype=torch.float64).round(decimals=2)
 
 
 def forty(ink: Tensor, mean: Tensor, std: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -76,9 +76,9 @@ start("retina", "A retina to drag", (root, data, pixels) => {
     place = next.map((value) => clamp(Math.round(value * 100) / 100, -1, 1) + 0);
     at = place.map((value, i) => pixel(value, sides[i]));
     corners = retinaCorners(place, sides, size, scales);
+    patches.draw(pixels, width, height, 0, corners);
     patches.canvases.forEach((canvas, s) => {
       const [left, top] = corners.slice(2 * s);
-      drawPatch(canvas, pixels, width, height, 0, left, top, 2 ** s);
       canvas.parentElement.querySelector("span").textContent = `from (${number(left)},\u00a0${number(top)})`;
     });
     stage.place(corners, ...SCALES);

@@ -62,15 +62,7 @@ def retina(
     sensor = GlimpseSensor(glimpse_size, num_scales, len(image))
     pixels = page.to_bytes(check_images(image[None], len(image)))  # (1, C, H, W)
     (C, H, W), g, S = pixels.shape[1:], sensor.glimpse_size, sensor.num_scales
-    wanted = f"start is {start!r}; give (x, y), two numbers from -1 to 1, or None"
-    try:
-        start = brightest(pixels, g) if start is None else start
-        x, y = torch.as_tensor(start, dtype=torch.float64).tolist()
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(wanted) from None
-    if not (abs(x) <= 1 and abs(y) <= 1):  # written so that NaN fails too
-        raise ValueError(wanted)
-    x, y = place = [round(x, 2) + 0.0, round(y, 2) + 0.0]  # no minus before a zero
+    x, y = place = page.place(brightest(pixels, g) if start is None else start)
     data |= {"width": W, "height": H, "channels": C, "size": g, "scales": S}
     data |= {"start": place}
     spot = f"({x:g}, {y:g})".replace("-", "−")  # a true minus

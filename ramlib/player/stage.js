@@ -21,7 +21,10 @@ function patchRow(size, scales) {
     const side = size * 2 ** s;
     row.append(box("patch", canvas, `${side} × ${side} px`));
   }
-  return { row, canvases };
+  // What a look at the image that begins at row `offset` sees, given its corners.
+  const draw = (pixels, width, height, offset, corners) =>
+    canvases.forEach((canvas, s) => drawPatch(canvas, pixels, width, height, offset, ...corners.slice(2 * s, 2 * s + 2), 2 ** s));
+  return { row, canvases, draw };
 }
 
 // The mean of `block` x `block` pixels from (left, top) on, in red, green and blue, just as

@@ -362,7 +362,7 @@ CLIPBOARD = "navigator.clipboard.writeText"
 
 def test_a_game_travels_by_its_address(visit, new_page):
     page = visit(**CALM)
-    page.evaluate("window.history.replaceState(7, '', '#other=1')")
+    page.evaluate("window.history.replaceState({ theirs: 7 }, '', '#other=1')")
     length = page.evaluate("history.length")
     page.keyboard.press("Tab")
     page.keyboard.press("4")
@@ -372,7 +372,7 @@ def test_a_game_travels_by_its_address(visit, new_page):
         press(page, *spot)
     page.get_by_label("Guess 7").click()
     finish(page)
-    assert page.evaluate("[history.length, history.state]") == [length, 7]
+    assert page.evaluate("[history.length, history.state.theirs]") == [length, 7]
     assert re.search(r"#other=1&game=1-[0-9a-z]{12}-7$", address(page))
     page.evaluate(f"() => {{ {CLIPBOARD} = text => (window.copied = text); }}")
     page.get_by_text("Copy link for a friend").click()
@@ -395,6 +395,38 @@ def test_a_game_travels_by_its_address(visit, new_page):
     np.testing.assert_allclose(path(board.nth(2), (60, 60)), points, atol=1e-3)
     friend.get_by_text("Next picture").click()
     assert notes(friend) == ["You"] and head(friend)[0] == "Picture 3 of 3"
+
+
+def test_a_game_goes_on_where_it_was_when_the_page_is_loaded_again(visit):
+    page = visit(**CALM)
+
+    def again():
+        page.reload()
+        page.wait_for_selector(".ramlib-ready")
+        return head(page)[0]
+
+    press(page, 0.2, 0.2)
+    looks = places(page)
+    assert again() == "Picture 1 of 3" and len(looks) == 2
+    assert said(page) == "2 looks left. Look on, or guess."
+    np.testing.assert_array_equal(places(page), looks)
+    assert_seen(page.locator(BOARDS), seen(CANVASES[0], looks, 12, 3))
+    page.get_by_label("Guess 4").click()
+    finish(page)
+    verdict, score = notes(page), head(page)
+    again()
+    finish(page)
+    assert (notes(page), head(page)) == (verdict, score)
+    page.get_by_text("Next picture").click()
+    assert again() == "Picture 2 of 3"
+    assert said(page).startswith("The first look is given.")
+
+
+def test_of_one_look_nothing_is_left(visit):
+    page = visit(
+        player.game(CANVASES, ON_CANVASES, **RETINA | {"num_glimpses": 1}).data
+    )
+    assert said(page) == "The first look is given. What is it?"
 
 
 def test_nothing_is_written_before_the_reader_s_first_move(visit):

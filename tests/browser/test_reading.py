@@ -285,6 +285,8 @@ def test_a_definition_comes_to_a_mouse_and_to_the_keyboard(visit):
         assert term.evaluate(POPPED) == ["none", f'"{definition}" / ""']
         term.evaluate("term => term.focus({focusVisible: true})")
         assert term.evaluate(POPPED)[0] == "block"
+        page.keyboard.press("Escape")
+        assert term.evaluate(POPPED)[0] == "none"
         assert page.evaluate("document.scrollingElement.scrollWidth") <= 400
         term.evaluate("term => term.blur()")
         term.hover()

@@ -19,7 +19,8 @@ TRACE, LAST = make_trace(B=3, T=5), 4
 PLAYER = player.render(TRACE)
 RETINA = player.retina(TRACE.images[0], glimpse_size=5, num_scales=2).data
 POLICY = player.playground(torch.eye(8)).data
-ALL = (PLAYER, RETINA, POLICY)
+LESSON = player.learn().data
+ALL = (PLAYER, RETINA, POLICY, LESSON)
 
 READY = "document.querySelectorAll('.ramlib-ready')"
 
@@ -464,7 +465,7 @@ def test_every_control_has_a_name_and_keeps_its_keys(visit):
     assert len(controls) == len(keeping) >= 8
     for named in [*controls, *page.locator("[role='img']").all()]:
         assert len(named.get_attribute("aria-label")) >= 4
-    assert page.locator("[role='status']").count() == 3
+    assert page.locator("[role='status']").count() == 4
 
 
 def luminance(color):
@@ -539,10 +540,10 @@ def test_any_width_will_do(visit, width):
 def test_without_scripts_there_is_a_picture_and_a_line(visit):
     page = visit(*ALL, java_script_enabled=False, viewport=PHONE)
     boxes = [x.bounding_box() for x in page.locator(".ramlib-static img:visible").all()]
-    assert len(boxes) == 3
+    assert len(boxes) == len(ALL)
     assert all(box["width"] <= 340 and box["height"] > 30 for box in boxes)
     lines = page.locator("figcaption:visible").all_inner_texts()
-    assert sum("Where scripts run" in line for line in lines) == 3
+    assert sum("Where scripts run" in line for line in lines) == len(ALL)
 
 
 @pytest.mark.parametrize("wish", [{}, {"reduced_motion": "reduce"}])
@@ -552,7 +553,7 @@ def test_less_motion_when_asked_and_none_on_paper(visit, wish):
     square = "getComputedStyle(document.querySelector('.ramlib-square'))"
     assert (page.evaluate(square + ".transitionDuration") == "0s") == bool(wish)
     page.emulate_media(media="print")
-    assert page.locator(".ramlib-static:visible").count() == 3
+    assert page.locator(".ramlib-static:visible").count() == len(ALL)
     assert page.locator(".ramlib-main:visible").count() == 0
 
 
