@@ -38,7 +38,7 @@ book: setup ## build the book, and say where to look
 	@echo "Open this file in a browser: $(CURDIR)/$(HTML)"
 
 test: setup ## run every test: the code, the notebooks, the book and its pages
-	$(BIN)/python -m pytest --nbval
+	$(BIN)/python -m pytest --nbval -n 2 --dist loadfile
 
 lint: setup ## check style and spelling
 	$(BIN)/ruff check

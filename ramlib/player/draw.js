@@ -9,6 +9,8 @@ const KNOBS = [
   ["Turn", -180, 180, 5, 0],
 ];
 
+const article = (a) => (a == 8 ? "an " : "a ") + a;
+
 // Draw your own: a pad in the place of the picker, and the live model that looks at it.
 // `show` shows an episode in the player, as it shows recorded ones; `close` goes back.
 function makePad({ root, data, pixels, stage, status, picker, stop, show, close }) {
@@ -108,12 +110,13 @@ function makePad({ root, data, pixels, stage, status, picker, stop, show, close 
     const corners = ({ looked }) =>
       Array.from({ length: 2 * scales }, (_, i) => engine.corner(looked[i % 2], size * 2 ** (i >> 1), sides[i % 2]));
     const says = (t) => {
-      const reads = `reads ${best[t] == 8 ? "an" : "a"} ${best[t]} (${percent(probs[t][best[t]])})`;
+      const reads = `reads ${article(best[t])} (${percent(probs[t][best[t]])})`;
       return t == steps - 1 ? `It ${reads}` : `Glimpse ${t + 1} of ${steps}: it ${reads}`;
     };
     const points = run.map(({ looked }) => sides.map((side, i) => ((looked[i] + 1) * side) / 2));
     const values = run.map((step) => step.values[0]);
     show({ image: picture(grey), offset: 0, corners: run.map(corners), points, probs, best, values, says }, playing, steps - 1);
+    told.textContent = says(steps - 1);
     drawHandle();
   }
 
@@ -182,6 +185,7 @@ function makePad({ root, data, pixels, stage, status, picker, stop, show, close 
   const sigma = slider("Chance σ", "Chance σ: how far each look may stray", { min: 0, max: 0.5, step: 0.05 }, (value) => {
     std = value;
     sigma.show(std, std.toFixed(2));
+    anew.disabled = !std;
     look(false);
   });
   sigma.show(0, "0.00");
@@ -194,13 +198,12 @@ function makePad({ root, data, pixels, stage, status, picker, stop, show, close 
       placeDigit(+stored.value, settings);
       look(false);
     });
-    knob.show(start, String(start));
-    return knob.row;
+    return knob;
   });
-  const turn = box("knobs", ...knobs);
-  turn.hidden = true;
-  const options = Array.from({ length: episodes }, (_, e) => node("option", { value: e }, `Digit ${e + 1}`));
-  const stored = node("select", { ariaLabel: "Stored digit" }, node("option", { value: "", hidden: true }, "Choose one"), ...options);
+  const told = Object.assign(box("told"), { ariaHidden: true }); // beside the knobs, as the status may be out of view
+  const turn = box("knobs", ...knobs.map(({ row }) => row), told);
+  const options = Array.from({ length: episodes }, (_, e) => node("option", { value: e }, `Picture ${e + 1}` + (data.labels ? `: ${article(data.labels[e])}` : "")));
+  const stored = node("select", { ariaLabel: "Stored picture" }, node("option", { value: "", hidden: true }, "Choose one"), ...options);
   stored.onchange = () => {
     turn.hidden = false;
     placeDigit(+stored.value, settings);
@@ -208,13 +211,20 @@ function makePad({ root, data, pixels, stage, status, picker, stop, show, close 
   };
 
   function clear() {
-    fill(() => 0);
+    blank();
     look(false);
+  }
+  function blank() {
+    stored.value = "";
+    turn.hidden = true;
+    KNOBS.forEach(([, , , , start], i) => knobs[i].show((settings[i] = start), String(start)));
+    fill(() => 0);
   }
   function again() {
     seed++;
     look(true);
   }
+  const anew = Object.assign(button("Look again", again), { disabled: true });
   function back() {
     pad.hidden = true;
     picker.hidden = false;
@@ -225,25 +235,28 @@ function makePad({ root, data, pixels, stage, status, picker, stop, show, close 
   const pad = box(
     "pad",
     paper,
-    box("row", button("Clear", clear), button("Look again", again), button("Back", back)),
+    box("row", button("Clear", clear), anew, button("Back", back)),
     box(
       "options",
       node("label", { className: "ramlib-check" }, centre, "Centre it, as MNIST does"),
       box("hint", "Scaled to 20 × 20 pixels and centred by its mass, as in training. Switch it off and draw small: it often fails."),
       sigma.row,
-      box("hint", "At σ = 0 each look goes where the model likes best. The first starts at the ring on the picture: drag it.")
+      box("hint", "At σ = 0 each look goes where the model likes best; above it, look again. The first starts at the ring on the picture: drag it.")
     ),
     node("details", {}, node("summary", {}, "Without a pointer: change a stored digit"), stored, turn)
   );
   Object.assign(pad, { role: "group", ariaLabel: "Draw your own", tabIndex: -1, hidden: true });
-  pad.addEventListener("keydown", (event) => event.stopPropagation());
+  pad.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key == "Escape") back();
+  });
 
   const open = button("Draw your own", () => {
     pad.hidden = false;
     picker.hidden = true;
     root.classList.add("ramlib-live");
     pad.focus({ preventScroll: true });
-    pad.scrollIntoView({ block: "nearest" });
+    paper.scrollIntoView({ block: "nearest" });
     asked ??= loadModel(data.live).then((made) => (live = made));
     const fail = (error) => {
       asked = null;
@@ -254,5 +267,5 @@ function makePad({ root, data, pixels, stage, status, picker, stop, show, close 
   });
   picker.append(open);
   picker.after(pad);
-  fill(() => 0);
+  blank();
 }

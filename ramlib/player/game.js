@@ -1,4 +1,4 @@
-// Places lie on a grid of 1001 x 1001 points, so that four letters of an address hold one.
+// Places lie on a grid of 1001 x 1001 points: four letters hold one.
 const GRID = 1000;
 const BEAT = 600; // milliseconds a look
 const OUTCOMES = ["a hard one for you both.", "this one goes to the model.", "you see more than the model!", "you both have it."];
@@ -38,6 +38,7 @@ start("game", "Look for yourself", (root, data, pixels) => {
   const next = button("Next picture", () => {
     begin((number + 1) % labels.length);
     save();
+    reveal();
   });
   next.classList.add("ramlib-filled");
   const copy = button("Copy link for a friend", share);
@@ -104,6 +105,8 @@ start("game", "Look for yourself", (root, data, pixels) => {
     stage.focus({ preventScroll: true });
   }
 
+  // On a phone the picture may be above the window by now.
+  const reveal = () => you.element.scrollIntoView({ block: "nearest" });
   const looking = () => answer == null && places.length < steps;
 
   function point(place) {
@@ -143,6 +146,7 @@ start("game", "Look for yourself", (root, data, pixels) => {
     const alone = right ? "you have it" : "not this time";
     say(`${truth}${alone}.`);
     next.focus({ preventScroll: true });
+    reveal();
     const players = friend ? [{ board: other, looks: friend.places.map(toLocation), thoughts: [], final: friend.guess }] : [];
     let news = truth;
     try {
@@ -155,6 +159,7 @@ start("game", "Look for yourself", (root, data, pixels) => {
     } catch (error) {
       news += `${alone}. No model to play against: ${error.message}`;
     }
+    if (friend?.guess in classes) news += ` Your friend ${friend.guess == label ? "had" : "missed"} it.`;
     if (last) news += " That was the last one" + (tally.judged ? `: ${WINNERS[1 + Math.sign(tally.you - tally.model)]}` : ".");
     if (places != now) return drawScore(); // he has gone on
     fair.hidden = !tally.judged;

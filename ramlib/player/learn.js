@@ -62,6 +62,8 @@ start("learn", "Watch it learn", (root, data, pixels) => {
     baselines.labels[kinds.indexOf(settings.baseline)].firstChild.checked = true;
     rollouts.labels[ROLLOUTS.indexOf(settings.M)].firstChild.checked = true;
     blind.ariaPressed = settings.blind;
+    for (const input of [...width.row.children, ...baselines.labels.map((label) => label.firstChild)]) input.disabled = settings.blind;
+    main.hidden = !worker && !going && runs.length > 0;
     main.textContent = main.ariaLabel = going ? "Pause" : worker ? "Go on" : "Start";
     again.hidden = !runs.length;
     status.ariaLive = going ? "off" : "polite";
@@ -100,11 +102,15 @@ start("learn", "Watch it learn", (root, data, pixels) => {
   function describe({ number, set, since, reports }, i) {
     const line = lineOf(set.blind, i == runs.length - 1);
     const innerHTML = `<svg viewBox="0 0 30 10" aria-hidden="true"><path class="${line}" d="M1 5h28"/></svg>`;
-    const how = set.blind ? "random places" : `σ ${set.std.toFixed(2)}, baseline ${BASELINES[set.baseline]}`;
     const when = since ? `, since ${grouped(since)}` : "";
     const last = reports.at(-1);
-    const words = node("span", {}, node("b", {}, number), ` ${how}, M\u00a0=\u00a0${set.M}, rate ${set.rate}${when}`);
+    const words = node("span", {}, node("b", {}, number), ` ${inWords(set)}${when}`);
     return node("li", { innerHTML }, words, node("b", {}, last ? `${percent(last.error)} wrong` : ""));
+  }
+
+  function inWords({ blind, std, baseline, M, rate }) {
+    const how = blind ? "random places" : `σ ${std.toFixed(2)}, baseline ${BASELINES[baseline]}`;
+    return `${how}, M\u00a0=\u00a0${M}, rate ${rate}`;
   }
 
   // -- what happens
@@ -113,7 +119,8 @@ start("learn", "Watch it learn", (root, data, pixels) => {
     settings = { ...settings, ...what };
     if (settings.M == 1 && settings.baseline == "leave-one-out") Object.assign(settings, what.M ? { baseline: "value" } : { M: 2 });
     const run = runs.at(-1);
-    if (going || worker) Object.assign(run, { set: settings, since: run.reports.at(-1)?.episodes });
+    const same = inWords(settings) == inWords(run?.ran?.set ?? settings);
+    if (going || worker) Object.assign(run, { set: settings, since: same ? run.ran?.since : run.reports.at(-1)?.episodes });
     tell();
     show();
   }
@@ -144,6 +151,7 @@ start("learn", "Watch it learn", (root, data, pixels) => {
 
   function hear(run, report) {
     run.reports.push(report);
+    run.ran = { set: run.set, since: run.since };
     if (report.episodes >= LAST) end();
     // Where less motion is wished, two pictures a second at most.
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -180,7 +188,6 @@ start("learn", "Watch it learn", (root, data, pixels) => {
       section("Wrong answers", `of the ${held} digits`, plots.error.element),
       section("Reward", "while it learns", plots.reward.element)
     ),
-    key,
     box(
       "settings",
       width.row,
@@ -190,6 +197,7 @@ start("learn", "Watch it learn", (root, data, pixels) => {
       blind,
       box("note", "Then nothing chooses where to look, while it learns or when it is examined.")
     ),
+    key,
   ];
   return parts;
 });

@@ -7,7 +7,7 @@ start("playground", "REINFORCE on one picture", (root, data) => {
   const sides = [ink[0].length, ink.length];
   const noise = normal(data.seed);
   let [mean, std] = [data.mean, data.std];
-  let home = mean; // where the last climb began
+  let home = mean; // where the reader put it last
   let samples = []; // all drawn with this mean and std
   let exact;
   let [baseline, rate, batch] = [1, 2, 1];
@@ -26,8 +26,9 @@ start("playground", "REINFORCE on one picture", (root, data) => {
   const edge = both((i) => 1 + (2 * stage.margin) / sides[i]);
   const tidy = (place) => both((i) => Math.round(clamp(place[i], -1, 1) * 100) / 100 + 0);
   const spot = (place) => both((i) => Math.round(5 * (place[i] + 1) * sides[i] * stage.unit) / 10);
-  const drag = (at) => go(tidy(both((i) => (2 * at[i] - 1) * edge[i])));
-  const nudge = (by, finely) => go(by.some(Boolean) ? tidy(both((i) => mean[i] + by[i] * (finely ? 0.01 : 0.05))) : home);
+  const put = (place) => go((home = tidy(place)));
+  const drag = (at) => put(both((i) => (2 * at[i] - 1) * edge[i]));
+  const nudge = (by, finely) => put(by.some(Boolean) ? both((i) => mean[i] + by[i] * (finely ? 0.01 : 0.05)) : data.mean);
   const cross = makeHandle(stage.element, "The mean: drag it, or move it with the arrow keys", drag, nudge);
 
   // -- beside it
@@ -59,7 +60,7 @@ start("playground", "REINFORCE on one picture", (root, data) => {
     label.append(...card);
     return card;
   });
-  const batches = choose("Samples per update", BATCHES, batch, (i) => (batch = i));
+  const batches = choose("Samples an update", BATCHES, batch, (i) => (batch = i));
   const drop = (count) => () => {
     stop();
     look(count);
@@ -110,6 +111,7 @@ start("playground", "REINFORCE on one picture", (root, data) => {
 
   const gone = () => mean.some((at, i) => Math.abs(at) > edge[i]);
   const over = () => run.length > UPDATES || gone();
+  const progress = () => `${run.length - 1} of ${UPDATES}, J = ${number(exact.J, 3)}`;
 
   function stop() {
     clearInterval(timer);
@@ -120,9 +122,12 @@ start("playground", "REINFORCE on one picture", (root, data) => {
   function climb() {
     const again = !timer;
     stop();
-    if (!again) return draw();
+    if (!again) {
+      news = `Paused: update ${progress()}.`;
+      return draw();
+    }
     if (over()) go(gone() ? home : mean);
-    if (!run.length) run = [{ mean: (home = mean), J: exact.J }];
+    if (!run.length) run = [{ mean, J: exact.J }];
     samples = [];
     look(BATCHES[batch]);
     // Who wants less motion sees few pictures, with many updates between them.
@@ -171,7 +176,7 @@ start("playground", "REINFORCE on one picture", (root, data) => {
     });
     sigma.show(std, number(std));
     speed.show(rate, RATES[rate]);
-    climber.textContent = climber.ariaLabel = timer ? "Pause" : "Climb";
+    climber.textContent = climber.ariaLabel = timer ? "Pause" : run.length && !over() ? "Go on" : "Climb";
     status.ariaLive = timer ? "off" : "polite";
     tell(timer ? null : samples.at(-1));
   }
@@ -225,7 +230,7 @@ start("playground", "REINFORCE on one picture", (root, data) => {
     const values = newest ? formula(newest) : "––––";
     terms.forEach((term, i) => (term.lastChild.textContent = values[i]));
     root.dataset.sign = newest ? sign(newest) : 0;
-    if (timer) news = `Update ${run.length - 1} of ${UPDATES}: J = ${number(exact.J, 3)}.`;
+    if (timer) news = `Update ${progress()}.`;
     status.textContent = news || (newest ? sentence(newest) : `The mean is at ${pair(mean)}. No samples from here yet.`);
   }
 
@@ -258,7 +263,7 @@ start("playground", "REINFORCE on one picture", (root, data) => {
     section("Their mean, beside the exact gradient", "", arrows.parentNode, key.element),
     section("Baseline b", "variance of one arrow", baselines.element)
   );
-  const settings = node("div", {}, speed.row, box("axis", "Samples a step", batches.element));
+  const settings = node("div", {}, speed.row, box("axis", "Samples an update", batches.element));
   settings.append(box("row", button("Back to the start", () => go(home))));
   const controls = box("controls", settings, section("Expected reward J", height, curve.parentNode));
   return [box("main", left, box("newest-one", status, box("formula", ...terms)), side, controls)];

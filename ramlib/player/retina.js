@@ -25,15 +25,15 @@ start("retina", "A retina to drag", (root, data, pixels) => {
     const move = slider(node("b", {}, name), `${name} of the location`, range, (value) => go(place.with(i, value)));
     return { ...move, name, first: ["left", "top"][i], sum: box("sum ramlib-now", node("span"), node("b")) };
   });
-  const grain = slider("Patch size g", "g, the side of a patch", { min: Math.min(2, size), max: Math.max(16, size) }, (value) => {
+  const grain = slider("Patch size g", "Patch size g, in pixels", { min: Math.min(2, size), max: Math.max(16, size) }, (value) => {
     size = value;
     build();
   });
-  const depth = slider("Scales S", "S, the number of scales", { min: 1, max: Math.max(4, scales) }, (value) => {
+  const depth = slider("Scales S", "Scales S, how many", { min: 1, max: Math.max(4, scales) }, (value) => {
     scales = value;
     build();
   });
-  const counts = ["Numbers the model gets: ", "Pixels covered: "].map((text) => {
+  const counts = ["Numbers the model gets: ", "Pixels covered, at most: "].map((text) => {
     const value = node("b");
     return { value, line: node("span", { ariaLive: "polite" }, text, value) };
   });
@@ -140,7 +140,7 @@ start("retina", "A retina to drag", (root, data, pixels) => {
     [pointed, cell] = [scale, next.map((n) => clamp(Math.floor(n), 0, size - 1))];
     mark();
   }
-  const leave = () => point(patches.grids.findIndex((grid) => grid.matches(":focus")));
+  const leave = () => point(patches.grids?.findIndex((grid) => grid.matches(":focus")) ?? -1);
 
   const keys = (act) => (event) => {
     if (!(event.key in MOVES) || event.altKey || event.ctrlKey || event.metaKey) return;

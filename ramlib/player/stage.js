@@ -139,7 +139,7 @@ function makeStage(width, height, size, scales, room = 0.1) {
         const color = glimpseColor(t);
         const line = `<path d="M${at[t - 1]}L${x} ${y}" fill="none" stroke=`;
         if (t) lines += `${line}"#fff" stroke-opacity=".8" stroke-width="2.8"/>${line}"${color}" stroke-width="1.6"/>`;
-        dots += `<circle cx="${x}" cy="${y}" r="${t == at.length - 1 ? 8.5 : 7}" fill="${color}" stroke="#fff"/><text x="${x}" y="${y + 3.4}">${t + 1}</text>`;
+        dots += `<circle cx="${x}" cy="${y}" r="${t == at.length - 1 ? 9.5 : 8}" fill="${color}" stroke="#fff"/><text x="${x}" y="${y + 4}">${t + 1}</text>`;
       });
       this.path.innerHTML = lines + dots;
       if (!glide) return;

@@ -345,7 +345,8 @@ def test_the_end_comes_by_itself(visit):
     press(page, "Start")
     reach(page, 3200)
     assert said(page).startswith("Done: 3,200 episodes in ") and alive(page, 0)
-    press(page, "Start")
+    assert not page.get_by_role("button", name="Start").is_visible()
+    press(page, "Begin again")
     reach(page, 0)
     assert alive(page, 1) and len(key(page)) == 2
 

@@ -298,10 +298,10 @@ def test_the_keys_move_the_mean_and_stay_in_the_widget(visit):
     for _ in range(12):
         page.keyboard.press("ArrowRight")
     assert said(page) == unseen((1, 0.1)), "no farther than the edge"
-    for name in ("Learning rate", "Samples per update: 4", "Baseline b: mean"):
+    for name in ("Learning rate", "Samples an update: 4", "Baseline b: mean"):
         page.get_by_label(name, exact=True).press("ArrowRight")
     assert page.get_by_label("Learning rate").get_attribute("aria-valuetext") == "0.1"
-    assert page.get_by_label("Samples per update: 16").is_checked()
+    assert page.get_by_label("Samples an update: 16").is_checked()
     assert page.get_by_label("Baseline b: best").is_checked()
     assert page.evaluate("window.heard") in (None, "Shift")
 
@@ -393,7 +393,7 @@ def test_it_climbs_from_a_dark_corner_by_the_rule(visit):
     np.testing.assert_allclose(numbers(page, "exact"), exact(mean), atol=1e-6)
     arrow = arrows(mean, take(stream, 4), exact(mean)[0]).mean(axis=0)
     np.testing.assert_allclose(numbers(page, "estimate"), [4, *arrow], atol=1e-6)
-    press(page, "Climb")  # on from there, and to the end
+    press(page, "Go on")  # from there, and to the end
     page.clock.run_for(11_000)
     low, high = exact(CORNER)[0], numbers(page, "exact")[0]
     assert low < 0.1 and high > 0.6
@@ -408,7 +408,7 @@ def test_learning_rate_samples_and_baseline_are_those_chosen(visit):
     page = visit({})
     page.clock.install()
     slide(page, "Learning rate", 1)
-    choose(page, "Samples per update: 16")
+    choose(page, "Samples an update: 16")
     choose(page, "Baseline b: none")
     press(page, "Climb")
     page.clock.run_for(200)
@@ -441,13 +441,13 @@ def test_too_long_a_step_is_told(visit):
     page = visit({})
     page.clock.install()
     slide(page, "Learning rate", 5)
-    choose(page, "Samples per update: 1")
+    choose(page, "Samples an update: 1")
     press(page, "Climb")
     page.clock.run_for(5000)
     assert said(page).startswith("Off the picture after ")
     assert "too long a step" in said(page)
     slide(page, "Learning rate", 0)
-    choose(page, "Samples per update: 64")
+    choose(page, "Samples an update: 64")
     press(page, "Climb")
     page.clock.run_for(500)
     assert said(page).startswith("Update "), "from the start again"

@@ -687,7 +687,7 @@ PHOTO = make_trace(B=1, C=3, W=41).images[0]
 @pytest.mark.parametrize(("image", "C"), [(RAMP, 1), (PHOTO, 3)])
 def test_patches_of_other_sizes_and_numbers_see_what_their_sensor_sees(visit, image, C):
     page = visit(player.retina(image).data)
-    size, scales = page.get_by_label("g, the"), page.get_by_label("S, the")
+    size, scales = page.get_by_label("Patch size"), page.get_by_label("Scales S")
     H, W = image.shape[-2:]
     for g, S in [(2, 1), (16, 4), (7, 3), (16, 1), (3, 4)]:
         size.fill(str(g))
@@ -697,7 +697,7 @@ def test_patches_of_other_sizes_and_numbers_see_what_their_sensor_sees(visit, im
         times = "" if C == 1 else f"{C}·"
         counts = page.locator(".ramlib-controls > span").all_inner_texts()
         numbers = f"Numbers the model gets: {times}S·g² = {S * C * g * g:,}"
-        assert counts == [numbers, f"Pixels covered: {side} × {side} {of}"]
+        assert counts == [numbers, f"Pixels covered, at most: {side} × {side} {of}"]
         for x, y in [(-1, 1), (0.31, -0.58), (1, -1)]:
             page.get_by_label("x of the location").fill(str(x))
             page.get_by_label("y of the location").fill(str(y))
