@@ -22,7 +22,7 @@ def namespace(chapter: str, *definitions: str) -> dict:
 
 @pytest.fixture(scope="module")
 def gather():
-    return namespace("02_glimpse_sensor", "corner", "glimpse_loop", "check")
+    return namespace("02_glimpse_sensor", "corner", "patch_loop", "check")
 
 
 def solution(corner, black=(True,) * 4, lost=0, swap=False, transpose=False):
@@ -46,7 +46,7 @@ def solution(corner, black=(True,) * 4, lost=0, swap=False, transpose=False):
 
 
 def test_the_gather_is_accepted_in_every_style(gather):
-    corner, loop, check = gather["corner"], gather["glimpse_loop"], gather["check"]
+    corner, loop, check = gather["corner"], gather["patch_loop"], gather["check"]
 
     def padded(image, location, n):
         H, W = image.shape
@@ -65,7 +65,7 @@ def test_the_gather_is_accepted_in_every_style(gather):
 def test_an_edge_that_is_not_blackened_is_rejected(gather, edge):
     black = [k != edge for k in range(4)]
     said = gather["check"](solution(gather["corner"], black))
-    assert "black outside?" in said
+    assert "pixels outside are not black" in said
 
 
 WRONG = {
@@ -90,3 +90,61 @@ def test_a_wrong_place_is_rejected(gather, name):
 def test_what_is_no_patch_is_rejected(gather, answer):
     said = gather["check"](lambda *arguments: answer)
     assert "Return a torch tensor" in said
+
+
+# -- exercise 1.2: places, row by row --------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tour():
+    return namespace("01_why_glimpses", "check")["check"]
+
+
+def middles(n):
+    return (torch.arange(n) + 0.5) * 2 / n - 1
+
+
+def rows(n):
+    return torch.cartesian_prod(middles(n), middles(n)).flip(1)
+
+
+def by_loop(n):
+    places = [
+        (2 * (j + 0.5) / n - 1, 2 * (i + 0.5) / n - 1)
+        for i in range(n)
+        for j in range(n)
+    ]
+    return torch.tensor(places, dtype=torch.float64)
+
+
+def by_mesh(n):
+    y, x = torch.meshgrid(middles(n), middles(n), indexing="ij")
+    return torch.stack([x, y], dim=-1).flatten(0, 1)
+
+
+@pytest.mark.parametrize("right", [rows, by_loop, by_mesh])
+def test_a_tour_is_accepted_in_every_style(tour, right):
+    assert tour(right).startswith("Right")
+
+
+OFF = {
+    "x should change fastest": lambda n: rows(n).flip(1),
+    "begins at the bottom": lambda n: rows(n) * torch.tensor([1, -1]),
+    "begins at the right": lambda n: rows(n) * torch.tensor([-1, 1]),
+    "runs backwards": lambda n: rows(n).flip(0),
+    "from -1 to 1": lambda n: (rows(n) + 1) / 2,
+    "left and top edges": lambda n: rows(n) - 1 / n,
+    "right and bottom edges": lambda n: rows(n) + 1 / n,
+    "visits the rim": lambda n: torch.cartesian_prod(
+        *[torch.linspace(-1, 1, n)] * 2
+    ).flip(1),
+    "the shape should be": lambda n: rows(n).view(n, n, 2),
+    "so far it is list": lambda n: rows(n).tolist(),
+    "it begins": lambda n: rows(n) * 0.5,
+    "it stops": lambda n: rows(n)[n * n],
+}  # each with a piece of what it is told
+
+
+@pytest.mark.parametrize("hint", OFF)
+def test_a_wrong_tour_is_told_what_is_wrong(tour, hint):
+    assert hint.replace("the shape should be", "shape") in tour(OFF[hint])

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 ramlib.figures.style()
-torch.set_num_threads(2)"""
+torch.set_num_threads(1)"""
 
 
 def address(config: Path = CONFIG) -> str:
@@ -80,6 +80,44 @@ def pages() -> list[str]:
     """Every page that ``_toc.yml`` names, in its order, without its ending."""
     text = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     return re.findall(r"^[ -]*(?:root|file): *(\S+)", text, flags=re.MULTILINE)
+
+
+# How long a reader takes: words a minute, and seconds for each of the others.
+PROSE, LINE, FORMULA, PICTURE = 180, 6, 20, 45
+FOLDED = {"hide-cell", "hide-input"}  # tags of what is read only by who asks for it
+MINUTES = re.compile(r"(?<=\*\*Reading\*\* )\d+(?= minutes)")  # in the facts box
+
+
+def words(source: str) -> int:
+    """Words that a reader reads: a formula is one, tags and addresses are none."""
+    source = re.sub(r"```.*?```", " ", source, flags=re.DOTALL)
+    source = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", " formula ", source, flags=re.DOTALL)
+    source = re.sub(r"\]\([^)]*\)", "] ", source)
+    source = re.sub(r"<[^>]+>", " ", source)
+    return len(re.findall(r"\w[\w’'.,-]*", source))
+
+
+def folded(cell) -> bool:
+    """Say whether a cell's code is shown only to who asks for it."""
+    return bool(FOLDED & set(cell["metadata"].get("tags", [])))
+
+
+def reading_minutes(cells: list) -> int:
+    """Reckon how long an executed chapter takes to read, without its exercises."""
+    seconds = 0.0
+    for cell in cells:
+        source = cell["source"]
+        if cell["cell_type"] == "markdown":
+            if source.startswith("## Exercises"):
+                break
+            formulas = source.count("$$") // 2
+            seconds += (words(source) - formulas) * 60 / PROSE + formulas * FORMULA
+            continue
+        if not folded(cell):
+            seconds += LINE * sum(bool(line.strip()) for line in source.splitlines())
+        kinds = [set(output.get("data", {})) for output in cell["outputs"]]
+        seconds += PICTURE * sum(bool({"image/png", "text/html"} & k) for k in kinds)
+    return round(seconds / 60)
 
 
 def notebooks() -> list[Path]:

@@ -7,7 +7,8 @@
   that fold away are called so.
 - Figures come from the records of the shipped models, ``metrics.json``, and are never
   typed: a page says ``{{ shipped["NAME"].errors.mean }}`` for the test error of a
-  protocol, or ``{{ results }}`` for the table of them all.
+  protocol, or ``{{ results }}`` for the table of them all. So do the minutes that a
+  chapter takes, from its facts box: ``{{ minutes[2] }}``.
 - Thebe (live cells, which Jupyter Book always loads) is left out: it declares its
   constants twice on every page, and could only fetch its script from elsewhere.
 - MathJax is left out of a page without a formula.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 import shutil
 import statistics
 from pathlib import Path
@@ -120,7 +122,13 @@ def results_table(shipped: dict[str, dict]) -> str:
 def use_records(app, config) -> None:
     """Let the pages take their figures from the records."""
     shipped = records()
+    facts = re.compile(r"\*\*Reading\*\* (\d+) minutes")
+    chapters = sorted((ROOT / "chapters").glob("[0-9][0-9]_*.ipynb"))
     config.myst_substitutions = {
+        "minutes": {
+            int(path.name[:2]): facts.search(path.read_text(encoding="utf-8"))[1]
+            for path in chapters
+        },
         "shipped": shipped,
         "results": results_table(shipped),
     }
