@@ -76,6 +76,12 @@ WRONG = {
     "swapped": ({"swap": True}, None),
     "transposed": ({"transpose": True}, None),
     "a row lost": ({"lost": 1}, None),
+    "the window held inside": (
+        {},
+        lambda c, n, side: (
+            ((c + 1) * side / 2 - (n - 1) / 2).floor().clamp(0, side - n)
+        ),
+    ),
 }
 
 
@@ -128,19 +134,21 @@ def test_a_tour_is_accepted_in_every_style(tour, right):
 
 
 OFF = {
-    "x should change fastest": lambda n: rows(n).flip(1),
+    "x changes fastest": lambda n: rows(n).flip(1),
     "begins at the bottom": lambda n: rows(n) * torch.tensor([1, -1]),
     "begins at the right": lambda n: rows(n) * torch.tensor([-1, 1]),
     "runs backwards": lambda n: rows(n).flip(0),
     "from -1 to 1": lambda n: (rows(n) + 1) / 2,
     "left and top edges": lambda n: rows(n) - 1 / n,
-    "right and bottom edges": lambda n: rows(n) + 1 / n,
+    "every row from the left": lambda n: torch.cat(
+        [r.flip(0) if i % 2 else r for i, r in enumerate(rows(n).view(n, n, 2))]
+    ),
     "visits the rim": lambda n: torch.cartesian_prod(
         *[torch.linspace(-1, 1, n)] * 2
     ).flip(1),
     "the shape should be": lambda n: rows(n).view(n, n, 2),
     "so far it is list": lambda n: rows(n).tolist(),
-    "it begins": lambda n: rows(n) * 0.5,
+    "n = 2, place 0": lambda n: rows(n) * 0.5,
     "it stops": lambda n: rows(n)[n * n],
 }  # each with a piece of what it is told
 
