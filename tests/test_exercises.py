@@ -1,158 +1,64 @@
 """The checks of the exercises: which answers they reject, and which they accept."""
 
+import importlib
 import json
+import math
+import pkgutil
 
+import answers
 import pytest
 import torch
 from torch.nn import functional
 
-from course import CHAPTERS
+from course import notebooks
+from ramlib.networks import CoreNetwork
+
+CHAPTERS = {f"ch{path.name[:2]}": path for path in notebooks()}
+TRIED = [module.name for module in pkgutil.iter_modules(answers.__path__)]
 
 
 def namespace(chapter: str, *definitions: str) -> dict:
-    """Run the cells of a chapter that define these functions, and nothing else."""
-    cells = json.loads((CHAPTERS / f"{chapter}.ipynb").read_text("utf-8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells]
-    names = {"torch": torch, "F": functional}
+    """Run what stands in a chapter for these functions, and nothing else."""
+    cells = json.loads(CHAPTERS[chapter].read_text("utf-8"))["cells"]
+    names = {"torch": torch, "F": functional, "math": math}
+    names["CoreNetwork"] = CoreNetwork
     for definition in definitions:
-        (source,) = (s for s in sources if s.startswith(f"def {definition}("))
+        start = f"def {definition}("
+        (source,) = (
+            source
+            for cell in cells
+            if (source := "".join(cell["source"])).startswith(start)
+        )
         exec(source.split("\n\n\n")[0], names)  # the function, not what tries it out
     return names
 
 
-@pytest.fixture(scope="module")
-def gather():
-    return namespace("02_glimpse_sensor", "corner", "patch_loop", "check")
+def tried(which: int) -> list:
+    """Every wrong answer (0), or every right one (1), with its chapter."""
+    found = []
+    for chapter in TRIED:
+        module = importlib.import_module(f"answers.{chapter}")
+        names = namespace(chapter, *module.NEEDS, "check")
+        for name, answer in module.answers(names)[which].items():
+            found.append(pytest.param(names["check"], answer, id=f"{chapter}-{name}"))
+    return found
 
 
-def solution(corner, black=(True,) * 4, lost=0, swap=False, transpose=False):
-    """Make an answer to exercise 2.2 that is right, or wrong in one way."""
-
-    def answer(image, location, n):
-        H, W = image.shape
-        y, x = (location[0], location[1]) if swap else (location[1], location[0])
-        rows = (corner(y, n, H) + torch.arange(n))[:, None]
-        columns = (corner(x, n, W) + torch.arange(n))[None, :]
-        i, j = rows.clamp(0, H - 1 - lost).long(), columns.clamp(0, W - 1).long()
-        inside = torch.ones(n, n, dtype=torch.bool)
-        for must, good in zip(
-            black, (rows >= 0, rows < H, columns >= 0, columns < W), strict=True
-        ):
-            inside &= good | (not must)
-        patch = image[i, j] * inside
-        return patch.T if transpose else patch
-
-    return answer
+@pytest.mark.parametrize(("check", "answer"), tried(0))
+def test_a_wrong_answer_is_told_what_is_wrong(check, answer):
+    function, hint = answer
+    said = check(function)
+    assert not said.startswith("Right") and hint in said
 
 
-def test_the_gather_is_accepted_in_every_style(gather):
-    corner, loop, check = gather["corner"], gather["patch_loop"], gather["check"]
-
-    def padded(image, location, n):
-        H, W = image.shape
-        left, top = (
-            int(corner(x, n, side).clamp(-n, side))
-            for x, side in zip(location, (W, H), strict=True)
-        )
-        wide = functional.pad(image, (n,) * 4)
-        return wide[top + n : top + 2 * n, left + n : left + 2 * n]
-
-    for right in (solution(corner), loop, padded):
-        assert check(right).startswith("Right")
+@pytest.mark.parametrize(("check", "answer"), tried(1))
+def test_a_right_answer_is_accepted_in_every_style(check, answer):
+    assert check(answer).startswith("Right")
 
 
-@pytest.mark.parametrize("edge", range(4))
-def test_an_edge_that_is_not_blackened_is_rejected(gather, edge):
-    black = [k != edge for k in range(4)]
-    said = gather["check"](solution(gather["corner"], black))
-    assert "pixels outside are not black" in said
-
-
-WRONG = {
-    "truncated": ({}, lambda c, n, side: ((c + 1) * side / 2 - (n - 1) / 2).trunc()),
-    "rounded": ({}, lambda c, n, side: ((c + 1) * side / 2 - (n - 1) / 2).round()),
-    "at the point": ({}, lambda c, n, side: ((c + 1) * side / 2).floor()),
-    "half a pixel": ({}, lambda c, n, side: ((c + 1) * side / 2 - n / 2).floor()),
-    "swapped": ({"swap": True}, None),
-    "transposed": ({"transpose": True}, None),
-    "a row lost": ({"lost": 1}, None),
-    "the window held inside": (
-        {},
-        lambda c, n, side: (
-            ((c + 1) * side / 2 - (n - 1) / 2).floor().clamp(0, side - n)
-        ),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_place_is_rejected(gather, name):
-    options, corner = WRONG[name]
-    said = gather["check"](solution(corner or gather["corner"], **options))
-    assert not said.startswith("Right")
-
-
-@pytest.mark.parametrize("answer", [None, 3, [1, 2]])
-def test_what_is_no_patch_is_rejected(gather, answer):
-    said = gather["check"](lambda *arguments: answer)
-    assert "Return a torch tensor" in said
-
-
-# -- exercise 1.2: places, row by row --------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def tour():
-    return namespace("01_why_glimpses", "check")["check"]
-
-
-def middles(n):
-    return (torch.arange(n) + 0.5) * 2 / n - 1
-
-
-def rows(n):
-    return torch.cartesian_prod(middles(n), middles(n)).flip(1)
-
-
-def by_loop(n):
-    places = [
-        (2 * (j + 0.5) / n - 1, 2 * (i + 0.5) / n - 1)
-        for i in range(n)
-        for j in range(n)
-    ]
-    return torch.tensor(places, dtype=torch.float64)
-
-
-def by_mesh(n):
-    y, x = torch.meshgrid(middles(n), middles(n), indexing="ij")
-    return torch.stack([x, y], dim=-1).flatten(0, 1)
-
-
-@pytest.mark.parametrize("right", [rows, by_loop, by_mesh])
-def test_a_tour_is_accepted_in_every_style(tour, right):
-    assert tour(right).startswith("Right")
-
-
-OFF = {
-    "x changes fastest": lambda n: rows(n).flip(1),
-    "begins at the bottom": lambda n: rows(n) * torch.tensor([1, -1]),
-    "begins at the right": lambda n: rows(n) * torch.tensor([-1, 1]),
-    "runs backwards": lambda n: rows(n).flip(0),
-    "from -1 to 1": lambda n: (rows(n) + 1) / 2,
-    "left and top edges": lambda n: rows(n) - 1 / n,
-    "every row from the left": lambda n: torch.cat(
-        [r.flip(0) if i % 2 else r for i, r in enumerate(rows(n).view(n, n, 2))]
-    ),
-    "visits the rim": lambda n: torch.cartesian_prod(
-        *[torch.linspace(-1, 1, n)] * 2
-    ).flip(1),
-    "the shape should be": lambda n: rows(n).view(n, n, 2),
-    "so far it is list": lambda n: rows(n).tolist(),
-    "n = 2, place 0": lambda n: rows(n) * 0.5,
-    "it stops": lambda n: rows(n)[n * n],
-}  # each with a piece of what it is told
-
-
-@pytest.mark.parametrize("hint", OFF)
-def test_a_wrong_tour_is_told_what_is_wrong(tour, hint):
-    assert hint.replace("the shape should be", "shape") in tour(OFF[hint])
+@pytest.mark.parametrize("chapter", TRIED)
+def test_there_are_enough_answers(chapter):
+    wrong, right = importlib.import_module(f"answers.{chapter}").answers(
+        namespace(chapter, *importlib.import_module(f"answers.{chapter}").NEEDS)
+    )
+    assert len(wrong) >= 8 and len(right) >= 3
