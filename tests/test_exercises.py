@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+import ramlib
 from course import notebooks
 from ramlib.networks import CoreNetwork
 
@@ -21,7 +22,8 @@ def namespace(chapter: str, *definitions: str) -> dict:
     """Run what stands in a chapter for these functions, and nothing else."""
     cells = json.loads(CHAPTERS[chapter].read_text("utf-8"))["cells"]
     names = {"torch": torch, "F": functional, "math": math}
-    names["CoreNetwork"] = CoreNetwork
+    names |= {"CoreNetwork": CoreNetwork, "RAMConfig": ramlib.RAMConfig}
+    names["RecurrentAttentionModel"] = ramlib.RecurrentAttentionModel
     for definition in definitions:
         start = f"def {definition}("
         (source,) = (
