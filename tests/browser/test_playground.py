@@ -478,7 +478,8 @@ def test_no_timer_runs_unless_it_climbs_in_sight(visit, how):
 
 def test_less_motion_when_asked(visit):
     page = visit({"start": CORNER}, reduced_motion="reduce")
-    page.clock.install()
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
     press(page, "Climb")
     page.clock.run_for(900)
     assert updates(page) == 0

@@ -260,12 +260,12 @@ POPPED = """term => {
 def test_a_term_leads_to_its_definition_and_brings_it(visit, name):
     page = visit(name)
     mentions = page.locator("article .book-term").evaluate_all(
-        "all => all.map((one) => [one.innerText, one.hash, one.ariaDescription])"
+        "all => all.map((one) => [one.textContent, one.hash, one.ariaDescription])"
     )
-    assert len(mentions) == len({place for _, place, _ in mentions}) >= 8  # each once
+    assert len(mentions) == len({place for _, place, _ in mentions}) >= 5  # each once
     odd = page.locator(":is(h1, h2, h3, pre, code, a, figcaption) .book-term")
     assert odd.count() == 0
-    page.locator("article .book-term").first.click()
+    page.locator("article .book-term:visible").first.click()
     page.wait_for_url("**/glossary.html" + mentions[0][1])
     entries = page.locator("dl.glossary > dt").evaluate_all(
         "all => all.map((dt) => ['#' + dt.id, [dt.firstChild.textContent,"
@@ -280,7 +280,7 @@ def test_a_term_leads_to_its_definition_and_brings_it(visit, name):
 
 def test_a_definition_comes_to_a_mouse_and_to_the_keyboard(visit):
     page = visit(CHAPTERS[0], viewport=(400, 800))
-    for term in page.locator(".book-term").all()[:6]:
+    for term in page.locator(".book-term:visible").all()[:6]:
         definition = term.get_attribute("aria-description")
         assert term.evaluate(POPPED) == ["none", f'"{definition}" / ""']
         term.evaluate("term => term.focus({focusVisible: true})")
