@@ -60,7 +60,6 @@ def test_a_right_answer_is_accepted_in_every_style(check, answer):
 
 @pytest.mark.parametrize("chapter", TRIED)
 def test_there_are_enough_answers(chapter):
-    wrong, right = importlib.import_module(f"answers.{chapter}").answers(
-        namespace(chapter, *importlib.import_module(f"answers.{chapter}").NEEDS)
-    )
+    module = importlib.import_module(f"answers.{chapter}")
+    wrong, right = module.answers(namespace(chapter, *module.NEEDS))
     assert len(wrong) >= 8 and len(right) >= 3

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional
 
 NEEDS = ("corner", "patch_loop")
-BLACK, WINDOW = "pixels outside are not black", "You moved the window"
+BLACK = "pixels outside are not black"
 
 
 def solution(corner, black=(True,) * 4, lost=0, swap=False, transpose=False):
