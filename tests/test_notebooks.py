@@ -34,7 +34,6 @@ CELLS = (60, 75)
 CODE_CELLS = (25, 32)
 IDEA_MEDIAN, IDEA = 6, 12  # lines of a cell that is shown
 FOLDED_MEDIAN, FOLDED = 12, 30  # lines of a check, a plot or a solution
-STEEP = {7}  # chapters that are still to be rewritten in smaller steps
 CODE_WIDTH = (80, 88)
 WORDS = (2800, 3300)
 MINUTES_OF_READING = (35, 50)
@@ -231,9 +230,8 @@ def test_number_of_cells(chapter):
 def test_lines_of_code(chapter):
     shown = [cell for cell in chapter.code[1:] if not folded(cell)]
     hidden = [cell for cell in chapter.code[1:] if folded(cell)]
-    idea = FOLDED if chapter.number in STEEP else IDEA
     for kind, cells, target, limit in (
-        ("shown", shown, IDEA_MEDIAN, idea),
+        ("shown", shown, IDEA_MEDIAN, IDEA),
         ("folded", hidden, FOLDED_MEDIAN, FOLDED),
     ):
         lengths = [len(cell.source.splitlines()) for cell in cells]

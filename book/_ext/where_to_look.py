@@ -7,8 +7,9 @@
   that fold away are called so.
 - Figures come from the records of the shipped models, ``metrics.json``, and are never
   typed: a page says ``{{ shipped["NAME"].errors.mean }}`` for the test error of a
-  protocol, or ``{{ results }}`` for the table of them all. So do the minutes that a
-  chapter takes, from its facts box: ``{{ minutes[2] }}``.
+  protocol, or ``{{ results }}`` for the table of them all. So does the time that a
+  chapter takes, from its facts box: ``{{ minutes[2] }}``, and ``{{ workload }}`` for
+  all.
 - Thebe (live cells, which Jupyter Book always loads) is left out: it declares its
   constants twice on every page, and could only fetch its script from elsewhere.
 - MathJax is left out of a page without a formula.
@@ -119,18 +120,45 @@ def results_table(shipped: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
+def workloads() -> dict[int, dict[str, str]]:
+    """Read the title and the times of every chapter from its first two cells."""
+    asked = {
+        "title": r"# \d+\. (.+)",
+        "reading": r"\*\*Reading\*\* (\d+) minutes",
+        "exercises": r"\*\*Exercises\*\* about (\d+) minutes",
+        "running": r"\*\*Running\*\* about (\d+) seconds",
+    }
+    found = {}
+    for path in sorted((ROOT / "chapters").glob("[0-9][0-9]_*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"][:2]
+        text = "\n\n".join("".join(cell["source"]) for cell in cells)
+        times = {name: re.search(words, text)[1] for name, words in asked.items()}
+        found[int(path.name[:2])] = {"path": f"../chapters/{path.name}", **times}
+    return found
+
+
+def workload_table(chapters: dict[int, dict[str, str]]) -> str:
+    """Give the times of every chapter and their sums, as Markdown."""
+    lines = [
+        "| chapter | reading, minutes | exercises, minutes | running, seconds |",
+        "|---|--:|--:|--:|",
+    ]
+    kinds = ("reading", "exercises", "running")
+    for number, one in chapters.items():
+        times = " | ".join(one[kind] for kind in kinds)
+        lines.append(f"| [{number}. {one['title']}]({one['path']}) | {times} |")
+    sums = [str(sum(int(one[kind]) for one in chapters.values())) for kind in kinds]
+    return "\n".join([*lines, f"| together | {' | '.join(sums)} |"])
+
+
 def use_records(app, config) -> None:
-    """Let the pages take their figures from the records."""
-    shipped = records()
-    facts = re.compile(r"\*\*Reading\*\* (\d+) minutes")
-    chapters = sorted((ROOT / "chapters").glob("[0-9][0-9]_*.ipynb"))
+    """Let the pages take their figures from the records, and from the chapters."""
+    shipped, chapters = records(), workloads()
     config.myst_substitutions = {
-        "minutes": {
-            int(path.name[:2]): facts.search(path.read_text(encoding="utf-8"))[1]
-            for path in chapters
-        },
+        "minutes": {number: one["reading"] for number, one in chapters.items()},
         "shipped": shipped,
         "results": results_table(shipped),
+        "workload": workload_table(chapters),
     }
 
 

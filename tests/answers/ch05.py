@@ -13,9 +13,9 @@ def returns_list(x, s):
 
 
 WRONG = {
-    "nothing": (lambda x, s: None, "Return a torch tensor"),
-    "a list": (returns_list, "so far it is list"),
-    "probability": (lambda x, s: torch.where(s, P(x), 1 - P(x)), "take the logarithm"),
+    "nothing": (lambda x, s: None, "this is NoneType"),
+    "a list": (returns_list, "this is list"),
+    "probability": (lambda x, s: torch.where(s, P(x), 1 - P(x)), "Take the logarithm"),
     "sign": (lambda x, s: F.softplus(torch.where(s, -x, x)), "at most 0"),
     "cross-entropy": (
         lambda x, s: F.binary_cross_entropy_with_logits(x, s.float(), reduction="none"),
@@ -28,21 +28,41 @@ WRONG = {
     "no sigmoid": (lambda x, s: torch.where(s, x, 1 - x).log(), "take its sigmoid"),
     "base 2": (
         lambda x, s: F.logsigmoid(torch.where(s, x, -x)) / math.log(2),
-        "base 2",
+        "-0.183, not -0.127",
     ),
-    "naive": (lambda x, s: torch.where(s, P(x), 1 - P(x)).log(), "At ±100"),
-    "epsilon": (lambda x, s: (torch.where(s, P(x), 1 - P(x)) + 1e-8).log(), "At ±100"),
+    "minus": (
+        lambda x, s: torch.where(s, F.logsigmoid(x), -F.logsigmoid(x)),
+        "To go on is no minus",
+    ),
+    "one less": (
+        lambda x, s: torch.where(s, F.logsigmoid(x), 1 - F.logsigmoid(x)),
+        "For the logit 0.0 and stop = False",
+    ),
+    "detached": (
+        lambda x, s: F.logsigmoid(torch.where(s, x, -x)).detach(),
+        "No finite gradient",
+    ),
+    "NaN behind": (
+        lambda x, s: torch.where(
+            x.abs() < 50,
+            torch.where(s, P(x), P(-x)).log(),
+            torch.where(s, x, -x).clamp(max=0),
+        ),
+        "No finite gradient",
+    ),
+    "naive": (lambda x, s: torch.where(s, P(x), 1 - P(x)).log(), "100.0"),
+    "epsilon": (lambda x, s: (torch.where(s, P(x), 1 - P(x)) + 1e-8).log(), "100.0"),
     "clamped": (
         lambda x, s: torch.where(s, P(x), 1 - P(x)).clamp(min=1e-6).log(),
-        "At ±100",
+        "100.0",
     ),
     "averaged": (
         lambda x, s: F.logsigmoid(torch.where(s, x, -x)).mean(),
-        "One number a choice",
+        "one number a choice",
     ),
     "summed": (
         lambda x, s: F.logsigmoid(torch.where(s, x, -x)).sum(-1),
-        "One number a choice",
+        "one number a choice",
     ),
     "if": (
         lambda x, s: F.logsigmoid(x) if s else F.logsigmoid(-x),
