@@ -12,7 +12,7 @@ define install
 	@if command -v uv >/dev/null 2>&1; then \
 	  echo "Installing into $(1) with uv" && \
 	  { test -x $(1)/bin/python || uv venv --quiet --python $(PYTHON) $(1); } && \
-	  uv pip install --quiet --python $(1)/bin/python $(2); \
+	  uv pip install --quiet --compile-bytecode --python $(1)/bin/python $(2); \
 	else \
 	  echo "Installing into $(1) with pip: several minutes (uv is faster)" && \
 	  { test -x $(1)/bin/python || $(PYTHON) -m venv $(1); } && \

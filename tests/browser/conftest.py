@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import os
@@ -55,11 +56,11 @@ def browser():
         launched.close()
 
 
-@pytest.fixture
-def new_page(browser):
-    """Open pages, each in a fresh context; when the test ends, all must be clean.
+@contextlib.contextmanager
+def watched(browser):
+    """Open pages, each in a fresh context; in the end all must be clean.
 
-    ``new_page(target=None, *, viewport=(1280, 900), touch=False, allow=(), **options)``
+    It gives ``make(target=None, *, viewport=(1280, 900), touch=False, allow=(), **options)``
     gives playwright's page of ``target``, a Path or an address. ``allow`` lists pieces
     of text of console errors that are not ours; the options are those of playwright's
     ``new_context``. Nothing may go wrong on a page, be wider than it, or be asked of
@@ -102,6 +103,19 @@ def new_page(browser):
             errors.append(f"{page.url} scrolls sideways, by {over} pixels")
         page.context.close()
     assert not errors, "\n".join(errors)
+
+
+@pytest.fixture(scope="session")
+def watched_pages(browser):
+    """Open pages for longer than a test: ``with watched_pages() as make``."""
+    return functools.partial(watched, browser)
+
+
+@pytest.fixture
+def new_page(browser):
+    """Open pages that must be clean when the test ends; see `watched`."""
+    with watched(browser) as make:
+        yield make
 
 
 @pytest.fixture(scope="session")

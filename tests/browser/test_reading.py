@@ -20,25 +20,107 @@ PAGES = pages()
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/")]
 INDEX = "book/index"
 
-every_page = pytest.mark.parametrize("name", PAGES)
-every_chapter = pytest.mark.parametrize("name", CHAPTERS)
+every_page = pytest.mark.parametrize("visited", PAGES, indirect=True)
+every_chapter = pytest.mark.parametrize("visited", CHAPTERS, indirect=True)
 themes = pytest.mark.parametrize("theme", ["light", "dark"])
 
 IS_SET = """() => !window.MathJax || !MathJax.startup || !MathJax.startup.promise
     || MathJax.startup.promise.then(() => true)"""
 
 
+def settle(page):
+    """Wait for the formulas and the icons of a page."""
+    page.wait_for_function(IS_SET)
+    page.evaluate("() => document.fonts.ready.then(() => true)")
+
+
 @pytest.fixture
 def visit(new_page, book_html):
-    """Open a page of the book as a file, and wait for its formulas and icons."""
+    """Open a page of the book as a file."""
 
     def open_page(name, **how):
         page = new_page(book_html / f"{name}.html", **how)
-        page.wait_for_function(IS_SET)
-        page.evaluate("() => document.fonts.ready.then(() => true)")
+        settle(page)
         return page
 
     return open_page
+
+
+@pytest.fixture(scope="module")
+def visited(request, watched_pages, book_html):
+    """A page of the book and the addresses that it asked for, for all tests of it.
+
+    A page takes seconds to open. The tests that share it stand in an order: the first
+    needs a fresh one, the last leaves it.
+    """
+    with watched_pages() as make:
+        page, asked = make(), set()
+        page.on("request", lambda sent: asked.add(sent.url))
+        page.goto((book_html / f"{request.param}.html").as_uri())
+        settle(page)
+        yield page, asked
+
+
+@pytest.fixture
+def page(visited):
+    """A page of the book, shared by the tests of it."""
+    return visited[0]
+
+
+# -- the keyboard ----------------------------------------------------------------------
+
+
+@every_page
+def test_the_first_stop_skips_to_the_text_and_no_formula_is_one(page):
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == "Skip to main content"
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.hash === '#main-content'")
+    formulas = page.locator("mjx-container")
+    assert formulas.locator("xpath=descendant-or-self::*[@tabindex]").count() == 0
+    spoken = formulas.locator("mjx-assistive-mml math")
+    assert spoken.count() == formulas.count()
+
+
+def test_every_stop_shows_that_it_has_the_focus(visit):
+    page = visit(CHAPTERS[0])
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        focus = page.locator(":focus")
+        if focus.locator("xpath=ancestor::*[contains(@class, 'ramlib')]").count():
+            continue  # a widget shows it in its own way
+        style = focus.evaluate("""e => {
+            const {outlineStyle, outlineWidth, boxShadow} = getComputedStyle(e);
+            return [outlineStyle, parseFloat(outlineWidth), boxShadow];
+        }""")
+        ring = style[0] != "none" and style[1] >= 2
+        assert ring or style[2] != "none", focus.evaluate("e => e.outerHTML")
+
+
+# -- what a page weighs ----------------------------------------------------------------
+
+ICONS = """() => [...document.querySelectorAll(".fas, .fa-solid, .fab, .fa-brands")]
+    .filter((icon) => icon.checkVisibility())
+    .map((icon) => [icon.className, getComputedStyle(icon, "::before").content,
+        getComputedStyle(icon).fontFamily, icon.getBoundingClientRect().width])"""
+
+
+@every_page
+def test_a_page_loads_only_what_it_shows(visited):
+    page, asked = visited
+    paths = [urlsplit(url).path for url in asked if url.startswith("file:")]
+    files = {Path(unquote(path)) for path in paths}
+    weight = sum(len(gzip.compress(file.read_bytes())) for file in files)
+    formulas = page.locator(".math").count()
+    assert weight <= (1_200_000 if formulas else 600_000)
+    assert any("mathjax" in file.parts for file in files) == (formulas > 0)
+    assert not [file for file in files if "vendor" in file.parts]
+    icons = page.evaluate(ICONS)
+    assert len(icons) >= 5
+    fonts = page.evaluate("[...document.fonts].map((one) => [one.family, one.status])")
+    for what, letter, family, width in icons:
+        assert re.fullmatch('"[\ue000-\uf8ff]"', letter), what
+        assert [family.strip('"'), "loaded"] in fonts and width > 6, what
 
 
 # -- lines -----------------------------------------------------------------------------
@@ -64,8 +146,7 @@ SIZE = "e => parseFloat(getComputedStyle(e).fontSize)"
 
 
 @every_page
-def test_lines_are_no_longer_than_an_eye_follows(visit, name):
-    page = visit(name)
+def test_lines_are_no_longer_than_an_eye_follows(page):
     for width in (1280, 1440):
         page.set_viewport_size({"width": width, "height": 900})
         letters = page.evaluate(LINES)
@@ -74,8 +155,8 @@ def test_lines_are_no_longer_than_an_eye_follows(visit, name):
 
 
 @every_chapter
-def test_code_and_figures_are_wider_than_the_lines(visit, name):
-    page = visit(name, viewport=(1280, 900))
+def test_code_and_figures_are_wider_than_the_lines(page):
+    page.set_viewport_size({"width": 1280, "height": 900})
     wide = "all => Math.max(...all.map((one) => one.getBoundingClientRect().width))"
     lines, code, papers, captions = (
         page.locator(f"article {part}").evaluate_all(wide)
@@ -88,8 +169,7 @@ def test_code_and_figures_are_wider_than_the_lines(visit, name):
 
 
 @every_chapter
-def test_captions_stand_apart_from_the_text(visit, name):
-    page = visit(name)
+def test_captions_stand_apart_from_the_text(page):
     color = "e => getComputedStyle(e).color"
     text, captions = (
         page.locator("section > p").first,
@@ -107,7 +187,7 @@ SMALLEST = 6.5 * 110 / 72  # pixels: the digits below a bar chart, as figures.py
 SHOWN = "image => image.getBoundingClientRect().width / image.naturalWidth"
 
 
-@every_chapter
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_figures_are_legible_on_a_phone_and_scroll_by_themselves(visit, name):
     page = visit(name, viewport=PHONE, touch=True)
     papers = page.locator(".book-paper").all()
@@ -116,9 +196,11 @@ def test_figures_are_legible_on_a_phone_and_scroll_by_themselves(visit, name):
         assert SMALLEST * paper.locator("img").evaluate(SHOWN) >= 9
         edges = "e => [e.scrollWidth - e.clientWidth, e.getBoundingClientRect().right]"
         beyond, right = paper.evaluate(edges)
-        assert beyond > 0 and right <= PHONE[0]
-        paper.evaluate("paper => paper.scrollBy(1e4, 0)")
-        assert paper.locator("img").bounding_box()["x"] < 0
+        assert right <= PHONE[0]
+        if paper.locator("img").bounding_box()["width"] > right:
+            assert beyond > 0
+            paper.evaluate("paper => paper.scrollBy(1e4, 0)")
+            assert paper.locator("img").bounding_box()["x"] < 0
         caption = paper.locator("xpath=following-sibling::figcaption").bounding_box()
         assert caption["x"] >= 0  # it stays where it is
 
@@ -205,12 +287,11 @@ TOO_FAINT = """() => {
 
 
 @every_page
-def test_every_text_stands_out_from_its_ground(visit, name):
-    page = visit(name)
-    for theme in ("light", "dark"):
+def test_every_text_stands_out_from_its_ground(page):
+    page.add_style_tag(content="* { transition: none !important; }")
+    for theme in ("dark", "light"):
         page.emulate_media(color_scheme=theme)
         page.wait_for_function(f"document.documentElement.dataset.theme == '{theme}'")
-        page.wait_for_timeout(400)  # colours that fade into the next theme
         assert page.evaluate(TOO_FAINT) == [], theme
 
 
@@ -257,8 +338,7 @@ POPPED = """term => {
 
 
 @every_chapter
-def test_a_term_leads_to_its_definition_and_brings_it(visit, name):
-    page = visit(name)
+def test_a_term_leads_to_its_definition_and_brings_it(page):
     mentions = page.locator("article .book-term").evaluate_all(
         "all => all.map((one) => [one.textContent, one.hash, one.ariaDescription])"
     )
@@ -292,64 +372,3 @@ def test_a_definition_comes_to_a_mouse_and_to_the_keyboard(visit):
         term.hover()
         assert term.evaluate(POPPED)[0] == "block"
         page.mouse.move(1, 1)
-
-
-# -- the keyboard ----------------------------------------------------------------------
-
-
-@every_page
-def test_the_first_stop_skips_to_the_text_and_no_formula_is_one(visit, name):
-    page = visit(name)
-    page.keyboard.press("Tab")
-    assert page.locator(":focus").inner_text() == "Skip to main content"
-    page.keyboard.press("Enter")
-    page.wait_for_function("location.hash === '#main-content'")
-    formulas = page.locator("mjx-container")
-    assert formulas.locator("xpath=descendant-or-self::*[@tabindex]").count() == 0
-    spoken = formulas.locator("mjx-assistive-mml math")
-    assert spoken.count() == formulas.count()
-
-
-def test_every_stop_shows_that_it_has_the_focus(visit):
-    page = visit(CHAPTERS[0])
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        focus = page.locator(":focus")
-        if focus.locator("xpath=ancestor::*[contains(@class, 'ramlib')]").count():
-            continue  # a widget shows it in its own way
-        style = focus.evaluate("""e => {
-            const {outlineStyle, outlineWidth, boxShadow} = getComputedStyle(e);
-            return [outlineStyle, parseFloat(outlineWidth), boxShadow];
-        }""")
-        ring = style[0] != "none" and style[1] >= 2
-        assert ring or style[2] != "none", focus.evaluate("e => e.outerHTML")
-
-
-# -- what a page weighs ----------------------------------------------------------------
-
-ICONS = """() => [...document.querySelectorAll(".fas, .fa-solid, .fab, .fa-brands")]
-    .filter((icon) => icon.checkVisibility())
-    .map((icon) => [icon.className, getComputedStyle(icon, "::before").content,
-        getComputedStyle(icon).fontFamily, icon.getBoundingClientRect().width])"""
-
-
-@every_page
-def test_a_page_loads_only_what_it_shows(new_page, book_html, name):
-    page, asked = new_page(), set()
-    page.on("request", lambda request: asked.add(request.url))
-    page.goto((book_html / f"{name}.html").as_uri())
-    page.wait_for_function(IS_SET)
-    page.evaluate("() => document.fonts.ready.then(() => true)")
-    paths = [urlsplit(url).path for url in asked if url.startswith("file:")]
-    files = {Path(unquote(path)) for path in paths}
-    weight = sum(len(gzip.compress(file.read_bytes())) for file in files)
-    formulas = page.locator(".math").count()
-    assert weight <= (1_200_000 if formulas else 600_000)
-    assert any("mathjax" in file.parts for file in files) == (formulas > 0)
-    assert not [file for file in files if "vendor" in file.parts]
-    icons = page.evaluate(ICONS)
-    assert len(icons) >= 5
-    fonts = page.evaluate("[...document.fonts].map((one) => [one.family, one.status])")
-    for what, letter, family, width in icons:
-        assert re.fullmatch('"[\ue000-\uf8ff]"', letter), what
-        assert [family.strip('"'), "loaded"] in fonts and width > 6, what
