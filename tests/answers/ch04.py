@@ -3,16 +3,38 @@
 import torch
 
 
-def every(core, features):
-    state, states = None, []
-    for t in range(features.shape[1]):
-        state = core(features[:, t], state)
-        states.append(core.hidden(state))
-    return torch.stack(states, dim=1), state  # (B, T, D)
+def cut(state):
+    """The same state without its past: a tensor, a pair of them, or None."""
+    if isinstance(state, tuple):
+        return tuple(vector.detach() for vector in state)
+    return state if state is None else state.detach()
 
 
-def rows(lengths):
-    return torch.arange(len(lengths))
+def steps(core, features, state=None):
+    """Every state of a core, from a first one on."""
+    states = []
+    for look in features.unbind(1):
+        state = core(look, state)
+        states.append(state)
+    return states
+
+
+def every(core, features, state=None):
+    """(B, T, D): what the heads read of every state."""
+    states = steps(core, features, state)
+    return torch.stack([core.hidden(each) for each in states], dim=1)
+
+
+def ends(states, lengths):
+    return states[torch.arange(len(lengths)), lengths - 1]
+
+
+def by_mask(core, features, lengths):
+    """One after another, each while it lives."""
+    end = torch.zeros(len(features), features.shape[2])
+    for t, state in enumerate(steps(core, features)):
+        end = torch.where((t < lengths)[:, None], core.hidden(state), end)
+    return end
 
 
 def alive(features, lengths):
@@ -20,132 +42,95 @@ def alive(features, lengths):
 
 
 def last_of_batch(core, x, n):
-    return every(core, x)[0][:, -1]
+    return every(core, x)[:, -1]
 
 
 def too_late(core, x, n):
-    return every(core, x)[0][rows(n), n.clamp(max=x.shape[1] - 1)]
+    return ends(every(core, x), (n + 1).clamp(max=x.shape[1]))
 
 
 def too_early(core, x, n):
-    return every(core, x)[0][rows(n), n - 2]
+    return ends(every(core, x), n - 1)
 
 
 def mean(core, x, n):
-    return (every(core, x)[0] * alive(x, n)[..., None]).sum(1) / n[:, None]
+    return (every(core, x) * alive(x, n)[..., None]).sum(1) / n[:, None]
 
 
 def zero_looks(core, x, n):
-    return every(core, x * alive(x, n)[..., None])[0][:, -1]
+    return every(core, x * alive(x, n)[..., None])[:, -1]
 
 
 def lost(core, x, n):
-    return (every(core, x)[0] * alive(x, n)[..., None])[:, -1]
+    return (every(core, x) * alive(x, n)[..., None])[:, -1]
 
 
 def not_reset(core, x, n):
-    state, ends = None, []
-    for b in range(len(x)):
-        for t in range(int(n[b])):
-            state = core(x[b, t], state)
-        ends.append(core.hidden(state))
-    return torch.stack(ends)
+    state, last = None, []
+    for episode, length in zip(x, n, strict=True):
+        state = steps(core, episode[None, :length], state)[-1]
+        last.append(core.hidden(state)[0])
+    return torch.stack(last)
 
 
 def by_length(core, x, n):
     order = n.argsort()
-    return every(core, x[order])[0][rows(n), n[order] - 1]
+    return ends(every(core, x[order]), n[order])
 
 
 def of_states(core, x, n, which):
-    ends = []
-    for b in range(len(x)):
-        state = None
-        for t in range(int(n[b])):
-            state = core(x[b, t], state)
-        ends.append(state if isinstance(state, torch.Tensor) else which(state))
-    return torch.stack(ends)
-
-
-def the_store(core, x, n):
-    return of_states(core, x, n, lambda state: state[1])
+    last = []
+    for episode, length in zip(x, n, strict=True):
+        state = steps(core, episode[None, :length])[-1]
+        last.append((which(state) if isinstance(state, tuple) else state)[0])
+    return torch.stack(last)
 
 
 def no_pair(core, x, n):
-    state, states = None, []
-    for t in range(x.shape[1]):
-        state = core(x[:, t], state)
-        states.append(state)
-    return torch.stack(states, dim=1)[rows(n), n - 1]
+    return ends(torch.stack(steps(core, x), dim=1), n)
 
 
 def any_cell(core, x, n):
-    state, states = None, []
-    for t in range(x.shape[1]):
-        state = core(x[:, t], state)
-        states.append(state[0] if core.cell else state)
-    ends = [states[int(k) - 1] for k in n]
-    return torch.stack([each[b] for b, each in enumerate(ends)])
+    states = [state[0] if core.cell else state for state in steps(core, x)]
+    return torch.stack([states[int(k) - 1][b] for b, k in enumerate(n)])
 
 
 def not_handed_on(core, x, n):
     states = [core.hidden(core(look)) for look in x.unbind(1)]
-    return torch.stack(states, dim=1)[rows(n), n - 1]
+    return ends(torch.stack(states, dim=1), n)
 
 
 def detached(core, x, n):
     state, states = None, []
-    for t in range(x.shape[1]):
-        if isinstance(state, torch.Tensor):
-            state = state.detach()
-        elif state is not None:
-            state = tuple(vector.detach() for vector in state)
-        state = core(x[:, t], state)
+    for look in x.unbind(1):
+        state = core(look, cut(state))
         states.append(core.hidden(state))
-    return torch.stack(states, dim=1)[rows(n), n - 1]
+    return ends(torch.stack(states, dim=1), n)
 
 
-def kept_on_the_core(core, x, n):
-    state, states = getattr(core, "_kept", None), []
-    for t in range(x.shape[1]):
-        state = core(x[:, t], state)
-        states.append(core.hidden(state))
-    core._kept = state
-    return torch.stack(states, dim=1)[rows(n), n - 1]
+def of_the_first_cut(core, x, n):
+    first = cut(core(x[:, 0]))
+    rest = every(core, x[:, 1:], first)
+    return ends(torch.cat([core.hidden(first)[:, None], rest], dim=1), n)
+
+
+def kept_on_the_core(core, x, n, keep=lambda state: state):
+    states = steps(core, x, getattr(core, "_kept", None))
+    core._kept = keep(states[-1])
+    return ends(torch.stack([core.hidden(state) for state in states], dim=1), n)
 
 
 def kept_without_its_past(core, x, n):
-    state, states = getattr(core, "_past", None), []
-    for t in range(x.shape[1]):
-        state = core(x[:, t], state)
-        states.append(core.hidden(state))
-    cut = isinstance(state, torch.Tensor)
-    core._past = state.detach() if cut else tuple(each.detach() for each in state)
-    return torch.stack(states, dim=1)[rows(n), n - 1]
+    return kept_on_the_core(core, x, n, keep=cut)
 
 
 @torch.no_grad()
 def without_a_gradient(core, x, n):
-    return every(core, x)[0][rows(n), n - 1]
+    return by_index(core, x, n)
 
 
-def of_the_first_cut(core, x, n):
-    state, states = core(x[:, 0]), []
-    state = state.detach() if isinstance(state, torch.Tensor) else state
-    states.append(core.hidden(state))
-    for t in range(1, x.shape[1]):
-        state = core(x[:, t], state)
-        states.append(core.hidden(state))
-    return torch.stack(states, dim=1)[rows(n), n - 1]
-
-
-def frozen_store(core, x, n):
-    """The store runs on while h is kept; from then on h is another's."""
-    state, end = None, torch.zeros(len(x), x.shape[2])
-    for t in range(x.shape[1]):
-        state = core(x[:, t], state)
-        end = torch.where((t <= n)[:, None], core.hidden(state), end)
-    return end
+def by_index(core, x, n):
+    return ends(every(core, x), n)
 
 
 own_end = "Each episode's own end?"
@@ -154,14 +139,20 @@ nothing_back = "no gradient reaches look 1"
 WRONG = {
     "end of the batch": (last_of_batch, "end of the batch"),
     "a look too late": (too_late, "A look too late"),
-    "a look too late, by mask": (frozen_store, "A look too late"),
+    "a look too late, by mask": (
+        lambda core, x, n: by_mask(core, x, n + 1),
+        "A look too late",
+    ),
     "a look too early": (too_early, "Too early"),
     "a mean": (mean, own_end),
     "zero looks": (zero_looks, "A zero look is still a step"),
     "lost": (lost, own_end),
     "not reset": (not_reset, "Not reset"),
     "sorted": (by_length, "in the order of the batch"),
-    "the store": (the_store, "Of an LSTM, h?"),
+    "the store": (
+        lambda core, x, n: of_states(core, x, n, lambda s: s[1]),
+        "Of an LSTM, h?",
+    ),
     "a sum of the pair": (
         lambda core, x, n: of_states(core, x, n, lambda s: s[0] + s[1]),
         "Of an LSTM, h?",
@@ -169,63 +160,51 @@ WRONG = {
     "a pair whenever there is a cell": (any_cell, "shape (5, 8)"),
     "a pair": (no_pair, "Its h: core.hidden(s)."),
     "nothing": (lambda core, x, n: None, "not NoneType ()"),
-    "a list": (lambda core, x, n: [*every(core, x)[0][rows(n), n - 1]], "not list ()"),
+    "a list": (lambda core, x, n: [*by_index(core, x, n)], "not list ()"),
     "an array": (
-        lambda core, x, n: every(core, x)[0][rows(n), n - 1].detach().numpy(),
+        lambda core, x, n: by_index(core, x, n).detach().numpy(),
         "not ndarray (5, 8)",
     ),
-    "every state": (lambda core, x, n: every(core, x)[0], "not Tensor (5, 4, 8)"),
+    "every state": (lambda core, x, n: every(core, x), "not Tensor (5, 4, 8)"),
     "rows without a row": (
-        lambda core, x, n: every(core, x)[0][:, n - 1],
+        lambda core, x, n: every(core, x)[:, n - 1],
         "not Tensor (5, 5, 8)",
     ),
     "twice as much": (
-        lambda core, x, n: every(core, x)[0][rows(n), n - 1] * 2,
+        lambda core, x, n: by_index(core, x, n) * 2,
         own_end,
     ),
     "beyond": (
-        lambda core, x, n: every(core, x)[0][rows(n), n],
+        lambda core, x, n: ends(every(core, x), n + 1),
         "Look n: index n - 1.",
     ),
     "not handed on": (not_handed_on, "not handed on"),
     "detached": (detached, nothing_back),
     "detached at last": (
-        lambda core, x, n: every(core, x)[0][rows(n), n - 1].detach(),
+        lambda core, x, n: by_index(core, x, n).detach(),
         nothing_back,
     ),
     "without a gradient": (without_a_gradient, nothing_back),
     "the first look cut": (of_the_first_cut, nothing_back),
     "kept on the core": (kept_on_the_core, "begin with None"),
     "kept without its past": (kept_without_its_past, "begin with None"),
-    "misspelt": (lambda core, x, n: torch.stak(every(core, x)[0]), "stak"),
+    "misspelt": (lambda core, x, n: torch.stak(every(core, x)), "stak"),
 }
 
 
-def by_index(core, x, n):
-    return every(core, x)[0][rows(n), n - 1]
-
-
 def one_by_one(core, x, n):
-    ends = []
+    last = []
     for episode, length in zip(x, n.tolist(), strict=True):
         state = None
         for look in episode[:length]:
             state = core(look, state)
-        ends.append(core.hidden(state))
-    return torch.stack(ends)
-
-
-def by_mask(core, x, n):
-    state, end = None, torch.zeros(len(x), x.shape[2])
-    for t in range(x.shape[1]):
-        state = core(x[:, t], state)
-        end = torch.where((t < n)[:, None], core.hidden(state), end)
-    return end
+        last.append(core.hidden(state))
+    return torch.stack(last)
 
 
 def by_gather(core, x, n):
     index = (n - 1)[:, None, None].expand(-1, 1, x.shape[2])
-    return every(core, x)[0].gather(1, index).squeeze(1)
+    return every(core, x).gather(1, index).squeeze(1)
 
 
 def by_assignment(core, x, n):
@@ -239,19 +218,18 @@ def by_assignment(core, x, n):
 
 def by_product(core, x, n):
     at_end = torch.nn.functional.one_hot(n - 1, x.shape[1]).to(x.dtype)  # (B, T)
-    return torch.einsum("bt,btd->bd", at_end, every(core, x)[0])
+    return torch.einsum("bt,btd->bd", at_end, every(core, x))
 
 
 def sorted_and_back(core, x, n):
     order = n.argsort(descending=True)
-    ends = every(core, x[order])[0][rows(n), n[order] - 1]
-    return ends[order.argsort()]
+    return ends(every(core, x[order]), n[order])[order.argsort()]
 
 
 def in_place(core, x, n):
     x *= alive(x, n)[..., None]  # what lies behind the end is no part of it
     n -= 1
-    return every(core, x)[0][rows(n), n]
+    return every(core, x)[torch.arange(len(n)), n]
 
 
 RIGHT = {"index": by_index, "one by one": one_by_one, "mask": by_mask}

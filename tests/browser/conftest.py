@@ -60,11 +60,11 @@ def browser():
 def watched(browser):
     """Open pages, each in a fresh context; in the end all must be clean.
 
-    It gives ``make(target=None, *, viewport=(1280, 900), touch=False, allow=(), **options)``
-    gives playwright's page of ``target``, a Path or an address. ``allow`` lists pieces
-    of text of console errors that are not ours; the options are those of playwright's
-    ``new_context``. Nothing may go wrong on a page, be wider than it, or be asked of
-    another machine; such requests are refused.
+    It gives ``make(target=None, *, viewport=(1280, 900), touch=False, allow=(),
+    **options)``, which makes playwright's page of ``target``, a Path or an address.
+    ``allow`` lists pieces of text of console errors that are not ours; the options are
+    those of playwright's ``new_context``. Nothing may go wrong on a page, be wider than
+    it, or be asked of another machine; such requests are refused.
     """
     pages, errors = [], []
 
