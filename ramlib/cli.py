@@ -317,11 +317,15 @@ def parse(arguments: list[str]) -> Callable[[], None]:
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--preset", nargs="?")
     first.add_argument("--folder", type=Path, nargs="?")
+    first.add_argument("--core", nargs="?")
+    first.add_argument("--use-lstm", action="store_true")
     first.add_argument("--resume", action="store_true")
     known, _ = first.parse_known_args(arguments)
     # An unknown preset is left for tyro to refuse, with the list of those there are.
     preset = known.preset if known.preset in PRESETS else "mnist"
     start = PRESETS[preset]._asdict() | {"preset": preset}
+    if known.use_lstm or known.core in ("lstm", "gru"):  # they have no such matrix
+        start["model"] = dataclasses.replace(start["model"], identity_init=0.0)
     folder = known.folder or Path("runs") / preset
     if known.resume and (folder / runs.LAST).is_file():
         start = begun(folder, known.preset)

@@ -63,6 +63,13 @@ def test_a_preset_gives_the_defaults_and_options_override_them(preset):
     assert options["train"] == dataclasses.replace(train, seed=7)
 
 
+@pytest.mark.parametrize("core", [["--core", "gru"], ["--core=lstm"], ["--use-lstm"]])
+def test_another_core_leaves_out_what_only_the_first_has(core):
+    model = cli.parse(["train", "--preset", "mnist", *core]).keywords["model"]
+    assert PRESETS["mnist"].model.identity_init and model.identity_init == 0
+    assert model.core != "rnn"
+
+
 def test_python_m_ramlib_is_the_same_program():
     def said(*arguments):
         command = [sys.executable, "-m", "ramlib", *arguments]
