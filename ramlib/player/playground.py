@@ -99,10 +99,13 @@ def forty(ink: Tensor, mean: Tensor, std: float) -> tuple[Tensor, Tensor, Tensor
 
 
 def chances(mean: Tensor, parts: int, std: float) -> Tensor:
-    """Give the chance of each of equal parts of [-1, 1], the outer ones with tails."""
+    """Give the chance of each of equal parts of [-1, 1], the outer ones with tails.
+
+    It is of shape (..., parts), for means of shape (...).
+    """
     edges = torch.linspace(-1, 1, parts + 1, dtype=mean.dtype)
     edges[0], edges[-1] = -torch.inf, torch.inf
-    return torch.special.ndtr((edges - mean) / std).diff()
+    return torch.special.ndtr((edges - mean[..., None]) / std).diff()
 
 
 def draw_picture(ink, mean, samples, arrows, exact) -> plt.Figure:
