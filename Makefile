@@ -54,7 +54,6 @@ execute: setup ## run chapters and store their outputs: CHAPTERS="chapters/02_..
 
 landing: setup ## record the landing page's player, and the pictures of README and links
 	$(BIN)/python tools/landing.py
-	$(BIN)/python tools/play.py
 	$(BIN)/python tools/share.py
 
 address: setup ## set the public address everywhere: TO=https://github.com/owner/name

@@ -10,7 +10,6 @@ import re
 import execute
 import landing
 import nbformat
-import play
 import torch
 from traces import digit_canvases, make_trace
 
@@ -23,6 +22,9 @@ from course import (
     notebooks,
     setup_cell,
 )
+from ramlib import player
+
+VERSION = r'data-ramlib="[\w-]+"'  # of a widget's script and style
 
 
 def notebook(*sources: str) -> nbformat.NotebookNode:
@@ -97,18 +99,31 @@ def test_the_landing_page_shows_the_shipped_model():
 
 def test_the_landing_page_has_the_player_of_today():
     today = landing.player(make_trace(B=3, T=4))
-    version = re.search(r'data-ramlib="[\w-]+"', today).group()
+    version = re.search(VERSION, today).group()
     recorded = landing.PAGE.read_text(encoding="utf-8")
     assert version in recorded, "record it again: make landing"
 
 
-def test_the_page_of_games_has_the_widgets_of_today():
-    text = (ROOT / "book/play.md").read_text(encoding="utf-8")
-    assert play.GAME.name in text and play.LESSON.name in text and play.MODEL in text
-    game = play.game(digit_canvases(play.IMAGES), torch.arange(play.IMAGES) % 10)
-    for path, today in {play.GAME: game, play.LESSON: play.lesson()}.items():
-        version = re.search(r'data-ramlib="[\w-]+"', today).group()
-        assert version in path.read_text(encoding="utf-8"), "record it: make landing"
+def test_the_chapters_have_the_widgets_of_today():
+    digit = digit_canvases(1)
+    game = {"glimpse_size": 8, "num_scales": 1, "num_glimpses": 2}
+    trace, model = make_trace(), "mnist-6x8x8"
+    today = player.render(trace) + player.render(trace, live=model)
+    for widget in (
+        player.retina(digit[0]),
+        player.playground(digit[0, 0, :8, :8]),
+        player.game(digit, torch.zeros(1, dtype=torch.long), **game),
+        player.learn(),
+    ):
+        today += widget.data
+    versions = set(re.findall(VERSION, today))
+    assert len(versions) == 6
+    for path in notebooks():
+        stored = path.read_text(encoding="utf-8").replace('\\"', '"')
+        found = set(re.findall(VERSION, stored))
+        assert found <= versions, (
+            f"make execute CHAPTERS={path.name}: {found - versions}"
+        )
 
 
 def test_the_player_shows_what_the_rule_of_the_page_says():

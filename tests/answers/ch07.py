@@ -25,6 +25,12 @@ def indexed(logits, chosen, paid):  # one logit for each image, by chance (N, N)
     return -(logits.log_softmax(1)[:, chosen] * paid).mean()
 
 
+def backward_inside(logits, chosen, paid):
+    loss = -(picked(logits, chosen) * paid).mean()
+    loss.backward()
+    return loss
+
+
 def sampled_again(logits, chosen, paid):
     again = logits.softmax(1).multinomial(1)[:, 0]
     return -(picked(logits.detach(), again) * paid).mean()
@@ -34,6 +40,15 @@ WRONG = {
     "nothing": (lambda *_: None, "so far it is NoneType"),
     "a number": (by_a_number, "so far it is float"),
     "one each": (lambda x, a, r: -picked(x, a) * r, "so far it is (3,)"),
+    "backward inside": (backward_inside, "It stops with an error"),
+    "a copy of the logits": (
+        lambda x, a, r: -(picked(x.detach().requires_grad_(), a) * r).mean(),
+        "A copy of the logits?",
+    ),
+    "rewards without their sign": (
+        lambda x, a, r: -(picked(x, a) * r.abs()).mean(),
+        "Choice 0 is pulled by",
+    ),
     "sign": (lambda x, a, r: (picked(x, a) * r).mean(), "The sign"),
     "sum": (lambda x, a, r: -(picked(x, a) * r).sum(), "take the mean"),
     "logit": (

@@ -36,6 +36,14 @@ def across(returns, num_rollouts):
     return best(rows).transpose(0, 1).flatten(0, 1)
 
 
+def two_images(returns, num_rollouts):
+    return best(returns.unflatten(0, (2, -1))).flatten(0, 1)
+
+
+def neighbours(rows):  # right for three rollouts and no more
+    return torch.maximum(rows.roll(1, dims=1), rows.roll(-1, dims=1))
+
+
 def whole_batch(returns, num_rollouts):
     return best(returns[None])[0]
 
@@ -54,6 +62,12 @@ def neighbour(rows):
 
 
 WRONG = {
+    "always two images": (two_images, "With M = 6 it is wrong"),
+    "two neighbours": (grouped(neighbours), "With M = 6 it is wrong"),
+    "a fill that is not small enough": (
+        grouped(lambda rows: best(rows, fill=-10.0)),
+        "You get",
+    ),
     "nothing": (lambda r, m: None, "Return a tensor"),
     "a list": (lambda r, m: r.tolist(), "Return a tensor"),
     "not flattened": (not_flat, "flatten(0, 1)"),

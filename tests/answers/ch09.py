@@ -29,12 +29,21 @@ def of_the_next(values):
     return values[:, 1:]
 
 
+def backward_inside(out, labels):
+    found = loss(out, labels)
+    found.backward()
+    return found
+
+
 WRONG = {
     "nothing": (lambda out, labels: None, "so far it is NoneType"),
     "a number": (lambda out, labels: loss(out, labels).item(), "so far it is float"),
     "sign": (wrong(add=lambda x: -x.sum(1).mean()), "an optimiser minimises"),
     "mean over time": (wrong(add=torch.mean), "Sum over the choices"),
     "sum over episodes": (wrong(add=torch.sum), "take the mean"),
+    "the reverse": (wrong(add=lambda x: x.sum(0).mean()), "not the reverse"),
+    "always four looks": (wrong(paid=lambda right: right / 4), "where is it from?"),
+    "backward inside": (backward_inside, "detached, or backward?"),
     "one for each": (wrong(add=lambda x: x.sum(1)), "A loss is one number"),
     "pays 1": (wrong(paid=lambda right: right), "pays 1/T, not 1"),
     "not to go": (wrong(since=lambda r: r), "Add up what follows"),
@@ -48,7 +57,7 @@ WRONG = {
     "both late": (wrong(since=a_step_late, base=of_the_next), "one step late"),
     "no baseline": (wrong(base=lambda v: 0 * v[:, 1:]), "The baseline is missing"),
     "final": (
-        wrong(paid=lambda r: r * torch.tensor([0.0, 0, 0, 1])),
+        wrong(paid=lambda r: r * torch.tensor([0.0, 0, 0, 0, 1])),
         "Only the last look pays",
     ),
     "not cut": (wrong(cut=False), "still in the graph"),
@@ -58,7 +67,7 @@ WRONG = {
         ),
         "No gradient arrives",
     ),
-    "all columns": (wrong(base=lambda v: v), "Three choices: [:, :-1]?"),
+    "all columns": (wrong(base=lambda v: v), "One choice fewer: [:, :-1]?"),
     "classes swapped": (
         lambda out, labels: loss(out, 1 - labels),
         "where is it from?",
