@@ -50,6 +50,18 @@ def next_of_the_class(looked, labels):
     return made
 
 
+def in_place(looked, labels):
+    for i, label in enumerate(labels):
+        same = labels == label
+        same[i] = False
+        looked[i] = looked[same].mean(dim=0)  # the next ones read it
+    return looked
+
+
+def for_the_first(looked, labels):
+    return right(looked, labels)[:1].expand_as(looked)
+
+
 def median(looked, labels):
     made = []
     for i, label in enumerate(labels):
@@ -143,7 +155,10 @@ WRONG = {
         lambda looked, labels: looked[labels == 9].mean(dim=0).expand_as(looked),
         "divided by zero",
     ),
-    "sign": (lambda looked, labels: -right(looked, labels), "Digit 1 first goes to"),
+    "sign": (lambda looked, labels: -right(looked, labels), "Digit 1, choice 1: "),
+    "in place": (in_place, "Digit 3, choice 1: "),
+    "for the first alone": (for_the_first, "Digit 2, choice 1: "),
+    "truths": (lambda looked, labels: looked > 0, "not torch.bool"),
     "labels as places": (
         lambda looked, labels: looked - labels,
         "It stops with an error",
