@@ -46,6 +46,17 @@ PRESETS = {
         ImageConfig(source="mnist"),
         replace(USUAL, epochs=150, batch_size=200),
     ),
+    "mnist-x4": Preset(
+        RAMConfig(identity_init=0.5),
+        ImageConfig(source="mnist"),
+        replace(
+            COMPARED,
+            epochs=120,
+            batch_size=128,
+            final_location_std=0.03,
+            evaluate_every=2,
+        ),
+    ),
     "translated": Preset(WIDE, ImageConfig(task="translated", image_size=60), USUAL),
     "cluttered60": Preset(DEEP, ImageConfig(task="cluttered", image_size=60), COMPARED),
     "cluttered100": Preset(
@@ -57,6 +68,7 @@ PRESETS = {
 # What is trained, with which seeds; the weights of the first are shipped.
 EXPERIMENTS: dict[str, tuple[str, tuple[int, ...]]] = {
     "mnist-6x8x8": ("mnist", (0, 1, 2)),
+    "mnist-6x8x8-x4": ("mnist-x4", (0, 1)),
     "cluttered60-6x12x12": ("cluttered60", (0,)),
 }
 
