@@ -28,11 +28,15 @@ class Preset(NamedTuple):
 
 
 # What several presets share: σ narrows in all of them.
+MNIST = RAMConfig(identity_init=0.5), ImageConfig(source="mnist")
 WIDE = RAMConfig(glimpse_size=12, num_scales=3, identity_init=0.5)
 DEEP = replace(WIDE, location_hidden_size=128)
 USUAL = TrainConfig(final_location_std=0.05)
 COMPARED = replace(USUAL, num_rollouts=4, baseline="leave-one-out")
 BRIEF = replace(COMPARED, epochs=25, batch_size=32, num_rollouts=2, learning_rate=2e-3)
+LONG = replace(
+    COMPARED, epochs=120, batch_size=128, final_location_std=0.03, evaluate_every=2
+)
 PRESETS = {
     "digits": Preset(
         RAMConfig(
@@ -41,22 +45,8 @@ PRESETS = {
         ImageConfig(source="bundled"),
         replace(BRIEF, step_loss=0.5, evaluate_every=5),
     ),
-    "mnist": Preset(
-        RAMConfig(identity_init=0.5),
-        ImageConfig(source="mnist"),
-        replace(USUAL, epochs=150, batch_size=200),
-    ),
-    "mnist-x4": Preset(
-        RAMConfig(identity_init=0.5),
-        ImageConfig(source="mnist"),
-        replace(
-            COMPARED,
-            epochs=120,
-            batch_size=128,
-            final_location_std=0.03,
-            evaluate_every=2,
-        ),
-    ),
+    "mnist": Preset(*MNIST, replace(USUAL, epochs=150, batch_size=200)),
+    "mnist-x4": Preset(*MNIST, LONG),
     "translated": Preset(WIDE, ImageConfig(task="translated", image_size=60), USUAL),
     "cluttered60": Preset(DEEP, ImageConfig(task="cluttered", image_size=60), COMPARED),
     "cluttered100": Preset(

@@ -5,6 +5,10 @@ import torch
 NEEDS = ("slips",)
 
 
+def others(labels):  # (N, N): for each digit, who else is of its class
+    return (labels[:, None] == labels) & ~torch.eye(len(labels), dtype=torch.bool)
+
+
 def by_class(looked, labels):
     return torch.stack([looked[labels == c].mean(dim=0) for c in labels.unique()])
 
@@ -51,10 +55,8 @@ def next_of_the_class(looked, labels):
 
 
 def in_place(looked, labels):
-    for i, label in enumerate(labels):
-        same = labels == label
-        same[i] = False
-        looked[i] = looked[same].mean(dim=0)  # the next ones read it
+    for i, rest in enumerate(others(labels)):
+        looked[i] = looked[rest].mean(dim=0)  # the next ones read it
     return looked
 
 
@@ -63,11 +65,7 @@ def for_the_first(looked, labels):
 
 
 def median(looked, labels):
-    made = []
-    for i, label in enumerate(labels):
-        same = labels == label
-        same[i] = False
-        made.append(looked[same].median(dim=0).values)
+    made = [looked[rest].median(dim=0).values for rest in others(labels)]
     return torch.stack(made)
 
 
@@ -104,8 +102,7 @@ def by_loop(looked, labels):
 
 def by_matrix(looked, labels):
     """A square of who is of whose class, without its diagonal."""
-    same = (labels[:, None] == labels[None]).double()
-    same.fill_diagonal_(0)
+    same = others(labels).double()
     same = same / same.sum(dim=1, keepdim=True)
     return torch.einsum("ij,jkx->ikx", same, looked.double())
 

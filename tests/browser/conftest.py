@@ -112,9 +112,9 @@ def watched_pages(browser):
 
 
 @pytest.fixture
-def new_page(browser):
+def new_page(watched_pages):
     """Open pages that must be clean when the test ends; see `watched`."""
-    with watched(browser) as make:
+    with watched_pages() as make:
         yield make
 
 
