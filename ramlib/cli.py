@@ -8,6 +8,7 @@ gives their defaults.
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import functools
 import json
@@ -19,7 +20,7 @@ from typing import Literal, get_args
 import tyro
 from torch import Tensor
 
-from ramlib import __version__, evaluation, files, runs, training
+from ramlib import __version__, evaluation, files, fleet, runs, training
 from ramlib.checks import Seed, check, checked, from_dict
 from ramlib.evaluation import PROTOCOLS
 from ramlib.experiments import EXPERIMENTS, PRESETS, record
@@ -217,26 +218,25 @@ def reproduce(
             pretrained folder, replacing what is there.
         quiet: no progress bar.
     """
-    preset, seeds = EXPERIMENTS[name]
+    (config, images, how), seeds = EXPERIMENTS[name]
     root = folder or Path("runs") / name
-    config, images, how = PRESETS[preset]
-    task, test, repeats = ImageTask.of(images), images.fixed("test"), []
-    options = {"resume": True, "progress": not quiet, "preset": preset}
-    for seed in seeds:
-        how = dataclasses.replace(how, seed=seed, device=device, threads=threads)
-        start, here = training.new_model(config, seed), root / f"seed-{seed}"
-        done = training.train(start, task, how, here, **options)
-        best = RecurrentAttentionModel.from_pretrained(here, device)
+    test = images.fixed("test")
+    how = dataclasses.replace(how, device=device, threads=threads)
+    options = {"resume": True, "progress": not quiet, "experiment": name}
+    on_gpu = files.choose_device(device).type == "cuda"
+    run = fleet.train_together if on_gpu else training.train_in_turn
+    trained = run(config, ImageTask.of(images), how, seeds, root, **options)
+    for best, done in trained:
         found = {p: evaluation.evaluate(best, test, protocol=p) for p in PROTOCOLS}
-        repeats.append(done | {"test": found})
-    first = RecurrentAttentionModel.from_pretrained(root / f"seed-{seeds[0]}", device)
-    rounded = evaluation.evaluate(first.half().float(), test)  # as the page has it
-    found = record(name, repeats) | {"half_precision": rounded}
+        done["test"] = found
+    first = trained[0][0]
+    rounded = copy.deepcopy(first).half().float()  # as the page has it
+    found = record(name, [done for _, done in trained])
+    found |= {"half_precision": evaluation.evaluate(rounded, test)}
     files.write_json(root / "metrics.json", found)
     print(json.dumps(found["test"], indent=2))
     if install:
-        first = RecurrentAttentionModel.from_pretrained(root / f"seed-{seeds[0]}")
-        first.save_pretrained(files.PRETRAINED / name, found, overwrite=True)
+        first.cpu().save_pretrained(files.PRETRAINED / name, found, overwrite=True)
         print(f"{name}: weights of seed {seeds[0]} installed")
 
 

@@ -37,6 +37,29 @@ BRIEF = replace(COMPARED, epochs=25, batch_size=32, num_rollouts=2, learning_rat
 LONG = replace(
     COMPARED, epochs=120, batch_size=128, final_location_std=0.03, evaluate_every=2
 )
+# The tuned line: it sees no more than the others, and looks by the same REINFORCE.
+TUNED = RAMConfig(
+    glimpse_size=12,
+    num_scales=3,
+    num_glimpses=8,
+    core="lstm",
+    location_hidden_size=128,
+    learn_first_location=True,
+    location_gradient=0.3,
+)
+TUNING = replace(
+    COMPARED,
+    batch_size=512,
+    learning_rate=3e-3,
+    weight_decay=0.05,
+    reward="per-step",
+    step_loss=0.5,
+    distillation=0.3,
+    evaluate_every=10,
+)
+TRANSLATED = ImageConfig(task="translated", image_size=60)
+CLUTTERED60 = ImageConfig(task="cluttered", image_size=60)
+CLUTTERED100 = ImageConfig(task="cluttered", image_size=100, num_patches=8)
 PRESETS = {
     "digits": Preset(
         RAMConfig(
@@ -47,19 +70,35 @@ PRESETS = {
     ),
     "mnist": Preset(*MNIST, replace(USUAL, epochs=150, batch_size=200)),
     "mnist-x4": Preset(*MNIST, LONG),
-    "translated": Preset(WIDE, ImageConfig(task="translated", image_size=60), USUAL),
-    "cluttered60": Preset(DEEP, ImageConfig(task="cluttered", image_size=60), COMPARED),
+    "translated": Preset(WIDE, TRANSLATED, USUAL),
+    "cluttered60": Preset(DEEP, CLUTTERED60, COMPARED),
     "cluttered100": Preset(
-        replace(DEEP, num_scales=4, num_glimpses=8),
-        ImageConfig(task="cluttered", image_size=100, num_patches=8),
-        COMPARED,
+        replace(DEEP, num_scales=4, num_glimpses=8), CLUTTERED100, COMPARED
+    ),
+    "translated-tuned": Preset(
+        TUNED, TRANSLATED, replace(TUNING, epochs=90, distillation=0.5)
+    ),
+    "cluttered60-tuned": Preset(TUNED, CLUTTERED60, replace(TUNING, epochs=230)),
+    "cluttered100-tuned": Preset(
+        replace(TUNED, num_scales=4), CLUTTERED100, replace(TUNING, epochs=180)
     ),
 }
+
+
+def looking(preset: str, num_glimpses: int) -> Preset:
+    """Give a preset another number of glimpses."""
+    found = PRESETS[preset]
+    return found._replace(model=replace(found.model, num_glimpses=num_glimpses))
+
+
 # What is trained, with which seeds; the weights of the first are shipped.
-EXPERIMENTS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "mnist-6x8x8": ("mnist", (0, 1, 2)),
-    "mnist-6x8x8-x4": ("mnist-x4", (0, 1)),
-    "cluttered60-6x12x12": ("cluttered60", (0,)),
+EXPERIMENTS: dict[str, tuple[Preset, tuple[int, ...]]] = {
+    "mnist-6x8x8": (PRESETS["mnist"], (0, 1, 2)),
+    **{f"mnist-{T}x8x8-x4": (looking("mnist-x4", T), (0, 1, 2)) for T in range(2, 8)},
+    "cluttered60-6x12x12": (PRESETS["cluttered60"], (0,)),
+    "translated60-8x12x12-tuned": (PRESETS["translated-tuned"], (0, 1)),
+    "cluttered60-8x12x12-tuned": (PRESETS["cluttered60-tuned"], (0, 1)),
+    "cluttered100-8x12x12-tuned": (PRESETS["cluttered100-tuned"], (0, 1)),
 }
 
 

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, mse_loss, pad
+from torch.nn.functional import cross_entropy, mse_loss, one_hot, pad
 
 from ramlib.checks import Count, Share, check, check_labels, check_tensor, checked
 
@@ -121,6 +121,7 @@ def hybrid_loss(
     reward: Reward = "final",
     step_loss: Share = 0.0,
     num_rollouts: Count | None = None,
+    distillation: Share = 0.0,
 ) -> Losses:
     """Combine the three losses of a rollout.
 
@@ -144,6 +145,8 @@ def hybrid_loss(
         step_loss: in [0, 1]; the share of the cross-entropy that is averaged over all
             glimpses and not taken at the last one alone; for labels (B,).
         num_rollouts: M; None: as many as there are episodes for each label.
+        distillation: in [0, 1]; how much of the target of the cross-entropy is not the
+            label but what the M rollouts of the image say on average; for labels (B,).
 
     Returns:
         The losses, scalars.
@@ -155,17 +158,20 @@ def hybrid_loss(
             leave-one-out has but one rollout of an image.
     """
     check_out(out, labels, num_rollouts)
-    return combine(out, labels, baseline, reward, step_loss, num_rollouts)
+    how = baseline, reward, step_loss, num_rollouts, distillation
+    return combine(out, labels, *how)
 
 
-def combine(out, labels, baseline, reward, step_loss, num_rollouts) -> Losses:
+def combine(
+    out, labels, baseline, reward, step_loss, num_rollouts, distillation=0.0
+) -> Losses:
     """Give the `hybrid_loss`, unchecked: it never waits for the device."""
     values, (N, T) = out["values"], out["step_logits"].shape[:2]
     task = policy = values.new_zeros(())
     rewards = out.get("rewards")
     M = num_rollouts or (1 if labels is None else N // len(labels))
     if labels is not None:
-        task, paid = taught(out, labels, step_loss, reward)
+        task, paid = taught(out, labels, step_loss, reward, distillation)
         rewards = paid if rewards is None else rewards
     # Where the first place is chosen too, that is before the first glimpse is paid.
     lead = values.shape[1] - T
@@ -190,20 +196,27 @@ def combine(out, labels, baseline, reward, step_loss, num_rollouts) -> Losses:
 
 
 def taught(
-    out: dict, labels: Tensor, step_loss: float, reward: str
+    out: dict, labels: Tensor, step_loss: float, reward: str, distillation: float
 ) -> tuple[Tensor, Tensor]:
     """Give the cross-entropy with the labels, and what right classes pay: (N, T)."""
     last, every = out["logits"], out["step_logits"]  # (N, A), (N, T, A)
     N, T = every.shape[:2]
     if labels.dim() == 1:
-        targets = labels.repeat_interleave(N // len(labels))  # (N,)
-        task, targets = cross_entropy(last, targets), targets[:, None].expand(N, T)
-        share = torch.ones_like(targets) / T
+        M = N // len(labels)
+        targets = labels.repeat_interleave(M)[:, None].expand(N, T)
+        aims = targets
+        if distillation:
+            said = every.detach().softmax(-1).unflatten(0, (-1, M)).mean(dim=1)
+            aims = one_hot(targets, said.shape[-1]).to(said)  # (N, T, A)
+            aims = aims.lerp(said.repeat_interleave(M, dim=0), distillation)
+        task, share = cross_entropy(last, aims[:, -1]), torch.ones_like(targets) / T
     else:
         task, step_loss, targets, reward = 0, 1, labels, "per-step"
+        aims = targets
         share = (labels >= 0) / (labels >= 0).sum(dim=1, keepdim=True).clamp(min=1)
     if step_loss:
-        steps = cross_entropy(every.transpose(1, 2), targets, reduction="none")
+        aims = aims.transpose(1, 2) if aims.dim() == 3 else aims
+        steps = cross_entropy(every.transpose(1, 2), aims, reduction="none")
         task = (1 - step_loss) * task + step_loss * (steps * share).sum(dim=1).mean()
     if reward == "per-step":
         return task, (every.argmax(-1) == targets) * share

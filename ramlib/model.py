@@ -46,6 +46,8 @@ class RAMConfig:
         learn_first_location: choose the first place, from h = 0, by the same policy.
         identity_init: a in [0, 1], how near the recurrent matrix of the "rnn" core
             starts to the identity.
+        location_gradient: in [0, 1], how much of the gradient of what the location
+            network chose goes on into the core; the specified model stops it.
         use_lstm: accepted as another name for core="lstm"; not stored.
 
     Raises:
@@ -66,6 +68,7 @@ class RAMConfig:
     location_hidden_size: checks.OptionalWidth = 0
     learn_first_location: bool = False
     identity_init: checks.Share = 0.0
+    location_gradient: checks.Share = 0.0
     use_lstm: InitVar[bool] = False
 
     def __post_init__(self, use_lstm: bool):
@@ -122,14 +125,17 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
         """Give the state as a head sees it: (..., D) -> (..., D).
 
         The class is learned through the core; where to look and the baseline are not:
-        their gradients stop here. Good implementations differ in this choice, so a
-        model that lets one through overrides this method.
+        their gradients stop here, but for the config's `location_gradient`. Good
+        implementations differ in this choice.
 
         Args:
             hidden: h, in the graph.
             head: a name in `heads`, or "value".
         """
-        return hidden if head == "action" else hidden.detach()
+        if head == "action":
+            return hidden
+        share = self.config.location_gradient if head == "location" else 0
+        return hidden.detach().lerp(hidden, share) if share else hidden.detach()
 
     def choose(self, name: str, hidden: Tensor, draws: dict, t: int) -> Tensor:
         """Let a head choose for glimpse t, by its noise, or as "NAMEs" in `draws`."""

@@ -133,10 +133,8 @@ class CoreNetwork(nn.Module):
         """
         if self.cell is not None:
             return self.cell(feature, state)
-        if state is None:  # W_h times zero is zero, so only its bias is left
-            recurrent = self.hidden_to_hidden.bias
-        else:
-            recurrent = self.hidden_to_hidden(state)
+        state = torch.zeros_like(feature) if state is None else state
+        recurrent = self.hidden_to_hidden(state)
         return (recurrent + self.feature_to_hidden(feature)).relu_()
 
     @staticmethod

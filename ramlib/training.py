@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -28,9 +29,9 @@ from ramlib import checks, files
 from ramlib.losses import Baseline, Reward, combine
 from ramlib.model import RAMConfig, RecurrentAttentionModel
 from ramlib.rollout import World, rollout
-from ramlib.runs import LAST, RunFolder, environment
+from ramlib.runs import LAST, RunFolder, environment, read_metrics
 
-__all__ = ["Task", "TrainConfig", "Trainer", "new_model", "train"]
+__all__ = ["Task", "TrainConfig", "Trainer", "new_model", "train", "train_in_turn"]
 
 STATISTICS = ("loss", "task", "policy", "baseline", "reward", "error", "spread")
 READ_EVERY = 50  # steps between looks at the loss, each of which waits for the device
@@ -52,6 +53,7 @@ class TrainConfig:
         baseline: "value", "leave-one-out" or "none"; see `hybrid_loss`.
         reward: "final" or "per-step"; see `hybrid_loss`.
         step_loss: share of the cross-entropy that is averaged over all glimpses.
+        distillation: share of its target that is the average of an image's rollouts.
         evaluate_every: epochs between evaluations on the validation set.
         checkpoint_every: steps between checkpoints, besides one at every evaluation.
         seed: of the initial weights and of everything drawn.
@@ -74,6 +76,7 @@ class TrainConfig:
     baseline: Baseline = "value"
     reward: Reward = "final"
     step_loss: checks.Share = 0.0
+    distillation: checks.Share = 0.0
     evaluate_every: checks.Count = 1
     checkpoint_every: checks.Count = 500
     seed: checks.Seed = 0
@@ -83,10 +86,14 @@ class TrainConfig:
 
     def __post_init__(self):
         checks.check_fields(self)
-        if self.baseline == "leave-one-out" and self.num_rollouts < 2:
+        alone = "baseline is 'leave-one-out'" * (self.baseline == "leave-one-out")
+        alone = alone or f"distillation is {self.distillation}" * (
+            self.distillation > 0
+        )
+        if alone and self.num_rollouts < 2:
             raise ValueError(
-                f"baseline is 'leave-one-out', among rollouts of an image, but "
-                f"num_rollouts is {self.num_rollouts}; set it to 2 or more"
+                f"{alone}, among rollouts of an image, but num_rollouts is "
+                f"{self.num_rollouts}; set it to 2 or more"
             )
 
 
@@ -128,6 +135,7 @@ def train(
     resume: bool = False,
     progress: bool = True,
     on_evaluation: Callable[[dict], None] | None = None,
+    trainer: type[Trainer] | None = None,
     **about,
 ) -> dict:
     """Train a model; write everything about the run into a folder.
@@ -147,6 +155,7 @@ def train(
             than before make a finished run go on.
         progress: show a bar.
         on_evaluation: called with every line of the metrics.
+        trainer: the kind that takes the steps; None: `Trainer`.
         **about: what else config.json should say of the run.
 
     Returns:
@@ -165,7 +174,7 @@ def train(
     stated |= {"train": asdict(config), "about": about}
     run = RunFolder(Path(path), stated, resume)
     with run, settings(config.threads) as interrupted:
-        trainer = Trainer(model, task, config)
+        trainer = (trainer or Trainer)(model, task, config)
         before = time.perf_counter()
         if run.has(LAST):
             before -= trainer.load(run.path / LAST)
@@ -253,7 +262,8 @@ class Trainer:
             std = start + done * (c.final_location_std - start)
             self.model.location_network.std.fill_(std)
         epoch, batch = divmod(self.step, self.batches)
-        chosen = self.order(epoch)[batch * c.batch_size : (batch + 1) * c.batch_size]
+        these = slice(batch * c.batch_size, (batch + 1) * c.batch_size)
+        chosen = self.order(epoch)[..., these].flatten()
         self.generator.manual_seed(mix(c.seed, self.step))
         return self.task.draw(self.model, chosen, c.num_rollouts, self.generator)
 
@@ -264,16 +274,20 @@ class Trainer:
         loss.backward()
         if self.config.clip_norm:
             for group in self.groups:
-                nn.utils.clip_grad_norm_(group, self.config.clip_norm)
+                self.clip(group, self.config.clip_norm)
         self.optimizer.step()
         self.sums += statistics
+
+    def clip(self, group: list[Tensor], limit: float) -> None:
+        """Scale the gradients of a group so that their norm is at most a limit."""
+        nn.utils.clip_grad_norm_(group, limit)
 
     def _losses(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Roll out; give the loss and the statistics, with a 1 that counts the step."""
         c, labels = self.config, batch.get("labels")
         world = self.task.world(self.model, batch)
         out = rollout(self.model, world, batch)
-        how = c.baseline, c.reward, c.step_loss, c.num_rollouts
+        how = c.baseline, c.reward, c.step_loss, c.num_rollouts, c.distillation
         losses = combine(out, labels, *how)
         with torch.no_grad():
             error = 1 - losses.reward
@@ -285,9 +299,9 @@ class Trainer:
             statistics = torch.stack([*losses, error, spread, one]).detach()
         return losses.total, statistics
 
-    def _order(self, epoch: int) -> Tensor:
+    def _order(self, epoch: int, seed: int | None = None) -> Tensor:
         """Shuffle the examples for an epoch."""
-        seed = mix(self.config.seed, f"epoch {epoch}")
+        seed = mix(self.config.seed if seed is None else seed, f"epoch {epoch}")
         generator = torch.Generator().manual_seed(seed)
         return torch.randperm(len(self.task), generator=generator).to(self.device)
 
@@ -317,7 +331,7 @@ class Trainer:
         """Evaluate on the validation set; give the line of the metrics."""
         averages, epoch = self.averages(), self.step // self.batches
         self.model.eval()
-        error = self.task.evaluate(self.model)
+        error = self.validate()
         self.model.train()
         best = error < self.best_error
         if best:
@@ -333,6 +347,10 @@ class Trainer:
             "learning_rate": self.learning_rate.item(),
             "location_std": self.model.location_network.std.item(),
         }
+
+    def validate(self) -> float:
+        """Give the validation error, in percent."""
+        return self.task.evaluate(self.model)
 
     # -- checkpoints
 
@@ -372,6 +390,41 @@ class Trainer:
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
         return progress["seconds"]
+
+
+def train_in_turn(
+    model: RAMConfig,
+    task: Task,
+    config: TrainConfig,
+    seeds: Sequence[int],
+    path: Path,
+    **options,
+) -> list[tuple[RecurrentAttentionModel, dict]]:
+    """Train a model with each of several seeds, one after another.
+
+    Args:
+        model: what it is like.
+        task: what for.
+        config: how.
+        seeds: each replaces the config's.
+        path: of a folder, where each run gets one of its own.
+        **options: of `train`.
+
+    Returns:
+        For each seed, the best model, on the device, and the record of `train`, with
+        the "curve": epochs and validation errors.
+    """
+    runs = []
+    for seed in seeds:
+        here = path / f"seed-{seed}"
+        how = replace(config, seed=seed)
+        done = train(new_model(model, seed), task, how, here, **options)
+        done["curve"] = [
+            (line["epoch"], line["validation_error"]) for line in read_metrics(here)
+        ]
+        best = RecurrentAttentionModel.from_pretrained(here, config.device)
+        runs.append((best, done))
+    return runs
 
 
 def new_model(config: RAMConfig, seed: int) -> RecurrentAttentionModel:
@@ -433,6 +486,7 @@ def captured(
             update(held)
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
+    gc.collect()  # a graph that is freed while another is recorded spoils it
     with torch.cuda.graph(graph):
         update(held)
     for name, tensor in state.items():
@@ -448,9 +502,14 @@ def captured(
 
 @contextlib.contextmanager
 def settings(threads: int) -> Iterator[threading.Event]:
-    """Use so many threads; let Ctrl-C set a flag, so that no step is cut in two."""
+    """Use so many threads, and TensorFloat-32 on a GPU, for the time of a training.
+
+    Ctrl-C sets the flag, so that no step is cut in two.
+    """
     flag, before = threading.Event(), torch.get_num_threads()
+    precision = torch.get_float32_matmul_precision()
     torch.set_num_threads(threads or before)
+    torch.set_float32_matmul_precision("high")
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
 
@@ -464,6 +523,7 @@ def settings(threads: int) -> Iterator[threading.Event]:
         yield flag
     finally:
         torch.set_num_threads(before)
+        torch.set_float32_matmul_precision(precision)
         if main:
             signal.signal(signal.SIGINT, handler)
 

@@ -19,7 +19,7 @@ data figures runs worlds.still
 model player
 evaluation explore worlds.catch
 tasks training __init__
-experiments
+experiments fleet
 cli
 __main__
 """

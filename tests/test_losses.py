@@ -70,7 +70,7 @@ def made_up_out(N, T, first, acting):
     return out
 
 
-def brute(out, labels, baseline, reward, step_loss, M):
+def brute(out, labels, baseline, reward, step_loss, M, distillation):
     """Every part of the loss, read off its definition with loops."""
     (N, T), K = out["step_logits"].shape[:2], out["location_log_probs"].shape[1]
     first = out["values"].shape[1] - T
@@ -85,7 +85,12 @@ def brute(out, labels, baseline, reward, step_loss, M):
         if labels.dim() == 2:
             taught = paid = 1 / (labels[n] >= 0).sum()
         logits = out["step_logits"][n, t]
-        task[n] -= taught * logits.log_softmax(0)[label]
+        target = torch.eye(3)[label].double()
+        if labels.dim() == 1:  # what the rollouts of the image say on average
+            siblings = out["step_logits"][n // M * M : n // M * M + M, t]
+            target = (1 - distillation) * target
+            target += distillation * siblings.softmax(-1).mean(0)
+        task[n] -= taught * target @ logits.log_softmax(0)
         rewards[n, t] = paid * (logits.argmax() == label)
     rewards = out.get("rewards", rewards)
     # Value i is followed by what is paid from glimpse i on, or i - 1 where the first
@@ -117,6 +122,7 @@ def test_every_loss_equals_its_definition(seed):
     baseline = pick.choice(["value", "none", "leave-one-out"] if M > 1 else ["value"])
     how = {"baseline": baseline, "reward": pick.choice(["final", "per-step"])}
     how["step_loss"] = pick.choice([0.0, 0.3, 1.0])
+    how["distillation"] = pick.choice([0.0, 0.0, 0.6, 1.0])
     out = made_up_out(B * M, T, first, taught == "never" or pick.random() < 0.5)
     labels = {"once": torch.randint(0, 3, (B,)), "never": None}.get(taught)
     if taught == "every":
