@@ -23,7 +23,7 @@ from torch import Tensor
 from ramlib import __version__, evaluation, files, fleet, runs, training
 from ramlib.checks import Seed, check, checked, from_dict
 from ramlib.evaluation import PROTOCOLS
-from ramlib.experiments import EXPERIMENTS, PRESETS, record
+from ramlib.experiments import EXPERIMENTS, PRESETS, record, state
 from ramlib.model import RAMConfig, RecurrentAttentionModel
 from ramlib.tasks import ImageConfig, ImageTask
 from ramlib.training import TrainConfig
@@ -197,47 +197,63 @@ def plot(run_folder: Positional[Path], out: Path | None = None) -> None:
 
 
 def reproduce(
-    name: Positional[Literal[tuple(EXPERIMENTS)]],
+    name: Positional[Literal[tuple(EXPERIMENTS)] | None] = None,
+    seeds: tuple[int, ...] = (),
     folder: Path | None = None,
     device: str = "auto",
     threads: int = 0,
     install: bool = False,
+    list: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Train a shipped model again with all its seeds, and test each once.
+    """Train a named experiment again, test every seed once, and write the record.
 
     The record is printed and written into the folder. The same commit, versions, device
-    and threads give the same figures again; others differ as seeds do.
+    and threads give the same figures again; others differ as seeds do. On a GPU the
+    seeds are trained side by side. Without a name, all are listed.
 
     Args:
         name: of the experiment.
+        seeds: some of the experiment's; all when not given. The record then keeps those
+            that are recorded already.
         folder: of the runs; runs/NAME when not given. Finished seeds are not repeated.
         device: "auto", "cpu", "cuda", …
         threads: of PyTorch on the CPU; 0: as it finds best.
-        install: put the weights of the first seed, and the record of all, into ramlib's
-            pretrained folder, replacing what is there.
+        install: put the record, and the weights of the seed that did best on the
+            validation set, into ramlib's pretrained folder.
+        list: list all experiments, and the state of each.
         quiet: no progress bar.
     """
-    (config, images, how), seeds = EXPERIMENTS[name]
-    root = folder or Path("runs") / name
-    test = images.fixed("test")
+    if list or name is None:
+        for each in EXPERIMENTS:
+            print(f"{each:28s} {state(each)}")
+        return
+    (config, images, how), known = EXPERIMENTS[name]
+    if unknown := set(seeds) - set(known):
+        raise ValueError(f"seeds are {sorted(unknown)}, not of {known}; choose of them")
+    root, shipped = folder or Path("runs") / name, files.PRETRAINED / name
+    before = files.read_json(shipped / files.METRICS) if seeds else None
+    seeds, test = seeds or known, images.fixed("test")
     how = dataclasses.replace(how, device=device, threads=threads)
     options = {"resume": True, "progress": not quiet, "experiment": name}
     on_gpu = files.choose_device(device).type == "cuda"
     run = fleet.train_together if on_gpu else training.train_in_turn
     trained = run(config, ImageTask.of(images), how, seeds, root, **options)
-    for best, done in trained:
-        found = {p: evaluation.evaluate(best, test, protocol=p) for p in PROTOCOLS}
+    for model, done in trained:
+        found = {p: evaluation.evaluate(model, test, protocol=p) for p in PROTOCOLS}
         done["test"] = found
-    first = trained[0][0]
-    rounded = copy.deepcopy(first).half().float()  # as the page has it
-    found = record(name, [done for _, done in trained])
+    found = record(name, [done for _, done in trained], before)
+    if found["shipped"] in seeds:
+        best = trained[seeds.index(found["shipped"])][0].cpu()
+    else:
+        best = RecurrentAttentionModel.from_pretrained(shipped)
+    rounded = copy.deepcopy(best).half().float()  # as the page has it
     found |= {"half_precision": evaluation.evaluate(rounded, test)}
     files.write_json(root / "metrics.json", found)
     print(json.dumps(found["test"], indent=2))
     if install:
-        first.cpu().save_pretrained(files.PRETRAINED / name, found, overwrite=True)
-        print(f"{name}: weights of seed {seeds[0]} installed")
+        best.save_pretrained(shipped, found, overwrite=True)
+        print(f"{name}: recorded, with the weights of seed {found['shipped']}")
 
 
 def env(device: str = "auto") -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from ramlib.evaluation import PROTOCOLS
+from ramlib.files import METRICS, PRETRAINED, read_json
 from ramlib.model import RAMConfig
+from ramlib.runs import FREE, read_metrics
 from ramlib.tasks import ImageConfig
 from ramlib.training import TrainConfig
 
-__all__ = ["EXPERIMENTS", "PRESETS", "Preset", "record"]
+__all__ = ["EXPERIMENTS", "PRESETS", "Preset", "record", "state"]
 
 
 class Preset(NamedTuple):
@@ -102,26 +105,63 @@ EXPERIMENTS: dict[str, tuple[Preset, tuple[int, ...]]] = {
 }
 
 
-def record(name: str, runs: list[dict]) -> dict:
+def record(name: str, runs: list[dict], before: dict | None = None) -> dict:
     """Make the record that goes with shipped weights: errors, mean and std over seeds.
 
     Args:
         name: of the experiment.
         runs: a record of `train` for each seed, with its `test` results: a dictionary
             of `evaluate` by protocol.
+        before: an earlier record, of the same; its other seeds are kept.
 
     Returns:
-        JSON values.
+        JSON values; "shipped" is the seed, of those whose weights are at hand, that did best
+        on the validation set.
+
+    Raises:
+        ValueError: if the earlier record is of something else.
     """
-    common, test = ("model", "task", "train"), {}
-    for protocol in PROTOCOLS:
-        errors = [run["test"][protocol]["error"] for run in runs]
-        std = statistics.stdev(errors) if len(errors) > 1 else None
-        test[protocol] = {"errors": errors, "mean": statistics.mean(errors), "std": std}
-    found = {"name": name, "command": f"ramlib reproduce {name}", "test": test}
-    found |= {part: runs[0][part] for part in common}
-    found["runs"] = []
+    common, free = ("model", "task", "train"), dict.fromkeys(FREE | {"seed"})
+    parts = {part: runs[0][part] for part in common}
+    kept = {run["seed"]: run for run in before["runs"]} if before else {}
+    for part in common if before else ():
+        if {**parts[part], **free} != {**before[part], **free}:
+            raise ValueError(
+                f"{name} was recorded with another {part}, {before[part]}, than "
+                f"{parts[part]}; train all of its seeds again"
+            )
     for run in runs:
         own = {k: v for k, v in run.items() if k not in common}
-        found["runs"].append({"seed": run["train"]["seed"], **own})
-    return found
+        seed = run["train"]["seed"]
+        kept[seed] = {"seed": seed, **own}
+    ordered = [kept[seed] for seed in sorted(kept)]
+    found = {"name": name, "command": f"ramlib reproduce {name}", "test": {}, **parts}
+    for protocol in PROTOCOLS:
+        errors = [run["test"][protocol]["error"] for run in ordered]
+        std = statistics.stdev(errors) if len(errors) > 1 else None
+        mean = statistics.mean(errors)
+        found["test"][protocol] = {"errors": errors, "mean": mean, "std": std}
+    at_hand = [run["train"]["seed"] for run in runs]  # whose weights there are
+    at_hand += [before["shipped"]] if before else []
+    best = min(at_hand, key=lambda seed: kept[seed]["validation_error"])
+    return found | {"runs": ordered, "shipped": best}
+
+
+def state(name: str) -> str:
+    """Say of an experiment what is recorded, and how far the runs here have come."""
+    _, seeds = EXPERIMENTS[name]
+    said, done = [], PRETRAINED / name / METRICS
+    if done.is_file():
+        found = read_json(done)
+        errors = found["test"]["mean"]
+        spread = f" ± {errors['std']:.2f}" if errors["std"] is not None else ""
+        recorded = [run["seed"] for run in found["runs"]]
+        which = ", ".join(map(str, recorded))
+        said.append(f"{errors['mean']:.2f}{spread} % (recorded: seeds {which})")
+        seeds = [seed for seed in seeds if seed not in recorded]
+    for path in sorted((Path("runs") / name).glob("*/config.json")):
+        lines = read_metrics(path.parent)
+        if lines and path.parent.name in ["fleet", *(f"seed-{s}" for s in seeds)]:
+            epochs = read_json(path)["train"]["epochs"]
+            said.append(f"{path.parent.name}: epoch {lines[-1]['epoch']} of {epochs}")
+    return "; ".join(said) or "not begun"

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from ramlib import RAMConfig, RecurrentAttentionModel, cli, files, pretrained_names
+from ramlib import (
+    RAMConfig,
+    RecurrentAttentionModel,
+    cli,
+    experiments,
+    files,
+    pretrained_names,
+)
 from ramlib.data import DataUnavailableError
 from ramlib.evaluation import PROTOCOLS, evaluate
 from ramlib.experiments import EXPERIMENTS, PRESETS, Preset
@@ -289,33 +297,98 @@ def test_how_a_command_ended_is_said_in_a_line(error, code, says, monkeypatch, c
 # --- the experiments ------------------------------------------------------------------
 
 
-def test_reproduce_trains_every_seed_tests_each_and_ships_the_first(
-    tmp_path, monkeypatch, capsys
-):
+@pytest.fixture
+def experiment(tmp_path, monkeypatch):
+    """An experiment of seconds, with seeds 3, 4 and 5; where it is shipped to."""
     model, images, train = PRESETS["digits"]
     tiny = dataclasses.replace(model, hidden_size=16, num_glimpses=2)
-    short = dataclasses.replace(train, epochs=1, batch_size=400)
+    short = dataclasses.replace(train, epochs=1, batch_size=400, evaluate_every=1)
     small = Preset(tiny, images, short)
-    monkeypatch.setitem(EXPERIMENTS, "mnist-6x8x8", (small, (3, 4)))
+    monkeypatch.setitem(EXPERIMENTS, "mnist-6x8x8", (small, (3, 4, 5)))
     monkeypatch.setattr(files, "PRETRAINED", tmp_path / "pretrained")
-    root = tmp_path / "runs"
-    assert run("reproduce", "mnist-6x8x8", "--folder", root, "--device", "cpu",
-               "--install", "--quiet") == 0  # fmt: skip
-    shipped = tmp_path / "pretrained/mnist-6x8x8"
-    metrics = files.read_json(shipped / "metrics.json")
-    assert metrics == files.read_json(root / "metrics.json")
-    assert [one["seed"] for one in metrics["runs"]] == [3, 4]
-    found = metrics["test"]["sampled"]
-    assert found["mean"] == pytest.approx(sum(found["errors"]) / 2)
-    difference = abs(found["errors"][0] - found["errors"][1])
-    assert found["std"] == pytest.approx(difference / 2**0.5)
-    weights = [load_file(d / files.WEIGHTS) for d in (shipped, root / "seed-3")]
-    assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[1])
-    again = RecurrentAttentionModel.from_pretrained(shipped)
-    assert (
-        evaluate(again, images.fixed("test"))["error"]
-        == metrics["test"]["mean"]["errors"][0]
+    monkeypatch.setattr(experiments, "PRETRAINED", tmp_path / "pretrained")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "pretrained/mnist-6x8x8"
+
+
+REPRODUCE = ("reproduce", "mnist-6x8x8", "--device", "cpu", "--install", "--quiet")
+
+
+def test_reproduce_trains_every_seed_tests_each_and_ships_the_best(experiment, capsys):
+    assert run(*REPRODUCE) == 0
+    metrics, root = (
+        files.read_json(experiment / "metrics.json"),
+        Path("runs/mnist-6x8x8"),
     )
+    assert metrics == files.read_json(root / "metrics.json")
+    assert [one["seed"] for one in metrics["runs"]] == [3, 4, 5]
+    found = metrics["test"]["sampled"]
+    assert found["mean"] == pytest.approx(sum(found["errors"]) / 3)
+    assert found["std"] == pytest.approx(np.std(found["errors"], ddof=1))
+    best = min(metrics["runs"], key=lambda one: one["validation_error"])
+    assert metrics["shipped"] == best["seed"]
+    weights = [
+        load_file(d / files.WEIGHTS)
+        for d in (experiment, root / f"seed-{best['seed']}")
+    ]
+    assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[1])
+    test = EXPERIMENTS["mnist-6x8x8"][0].images.fixed("test")
+    again = RecurrentAttentionModel.from_pretrained(experiment)
+    assert evaluate(again, test)["error"] == best["test"]["mean"]["error"]
+    for one in metrics["runs"]:
+        error = one["validation_error"]
+        assert one["curve"] == [[1, pytest.approx(error, abs=1e-5)]]
+    assert f"weights of seed {best['seed']}" in capsys.readouterr().out
+
+
+def test_seeds_can_be_recorded_one_after_another(experiment, capsys):
+    assert run(*REPRODUCE, "--seeds", 4, 3) == 2  # there is nothing to add them to
+    whole = (*REPRODUCE, "--folder", "whole")
+    assert run(*whole) == 0
+    expected = files.read_json(experiment / "metrics.json")
+    weights = load_file(experiment / files.WEIGHTS)
+    shutil.rmtree(experiment)
+    two = EXPERIMENTS["mnist-6x8x8"][0], (3, 4)
+    three = EXPERIMENTS["mnist-6x8x8"]
+    EXPERIMENTS["mnist-6x8x8"] = two
+    assert run(*REPRODUCE) == 0
+    EXPERIMENTS["mnist-6x8x8"] = three
+    assert run(*REPRODUCE, "--seeds", 5) == 0
+    found = files.read_json(experiment / "metrics.json")
+    for record in (found, expected):  # all else is the same
+        for one in record["runs"]:
+            del one["seconds"]
+    assert found | {"train": 0} == expected | {"train": 0}
+    shipped = load_file(experiment / files.WEIGHTS)
+    assert all(torch.equal(shipped[key], weights[key]) for key in weights)
+    capsys.readouterr()
+    assert run(*REPRODUCE, "--seeds", 6) == 2
+    assert "seeds are [6], not of (3, 4, 5)" in capsys.readouterr().err
+    # not beside what was trained in another way
+    small, seeds = three
+    longer = dataclasses.replace(small.train, epochs=2)
+    EXPERIMENTS["mnist-6x8x8"] = small._replace(train=longer), seeds
+    assert run(*REPRODUCE, "--seeds", 4, "--folder", "longer") == 2
+    assert "was recorded with another train" in capsys.readouterr().err
+    assert files.read_json(experiment / "metrics.json")["runs"] != []
+
+
+def test_the_state_of_every_experiment_is_listed(experiment, capsys):
+    def said():
+        assert run("reproduce", "--list") == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines] == list(EXPERIMENTS)
+        return lines[0].split(maxsplit=1)[1]
+
+    assert said() == "not begun"
+    assert run(*REPRODUCE[:-2], "--quiet") == 0
+    capsys.readouterr()
+    assert said() == "; ".join(f"seed-{seed}: epoch 1 of 1" for seed in (3, 4, 5))
+    assert run(*REPRODUCE) == 0
+    capsys.readouterr()
+    errors = files.read_json(experiment / "metrics.json")["test"]["mean"]
+    expected = f"{errors['mean']:.2f} ± {errors['std']:.2f} %"
+    assert said() == f"{expected} (recorded: seeds 3, 4, 5)"
 
 
 @pytest.mark.parametrize("name", pretrained_names())
@@ -335,7 +408,8 @@ def test_what_is_shipped_has_a_record_that_its_weights_confirm(name):
         data = images.fixed("test")
     except DataUnavailableError:
         pytest.skip("MNIST is not to be had here")
-    error = evaluate(model, data)["error"]
-    assert error == pytest.approx(found["test"]["mean"]["errors"][0], abs=0.05)
+    error, of_shipped = evaluate(model, data)["error"], recorded.index(found["shipped"])
+    errors = found["test"]["mean"]["errors"]
+    assert error == pytest.approx(errors[of_shipped], abs=0.05)
     error = evaluate(model.half().float(), data)["error"]
     assert error == pytest.approx(found["half_precision"]["error"], abs=0.05)
