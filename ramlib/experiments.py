@@ -78,6 +78,23 @@ PRESETS = {
     "cluttered100": Preset(
         replace(DEEP, num_scales=4, num_glimpses=8), CLUTTERED100, COMPARED
     ),
+    "mnist-tuned": Preset(
+        replace(
+            MNIST[0],
+            location_hidden_size=128,
+            learn_first_location=True,
+            location_gradient=0.3,
+        ),
+        MNIST[1],
+        replace(
+            LONG,
+            learning_rate=2e-3,
+            weight_decay=0.05,
+            reward="per-step",
+            step_loss=0.2,
+            distillation=0.8,
+        ),
+    ),
     "translated-tuned": Preset(
         TUNED, TRANSLATED, replace(TUNING, epochs=90, distillation=0.5)
     ),

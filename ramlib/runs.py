@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from ramlib.files import CONFIG, PART, WEIGHTS, read_json, write, write_json
 
-__all__ = ["LAST", "RunFolder", "environment", "read_metrics"]
+__all__ = ["FREE", "LAST", "RunFolder", "environment", "read_metrics"]
 
 LAST, METRICS, LOCK = "last.safetensors", "metrics.jsonl", ".lock"
 FREE = {"device", "threads", "checkpoint_every"}  # may differ when resumed
