@@ -20,11 +20,12 @@ from typing import Literal, get_args
 import tyro
 from torch import Tensor
 
-from ramlib import __version__, evaluation, files, fleet, runs, training
+from ramlib import __version__, evaluation, files, fleet, rivals, runs, training
 from ramlib.checks import Seed, check, checked, from_dict
 from ramlib.evaluation import PROTOCOLS
 from ramlib.experiments import EXPERIMENTS, PRESETS, record, state
 from ramlib.model import RAMConfig, RecurrentAttentionModel
+from ramlib.rivals import Rival, RivalConfig, RivalTask, RivalTrainer
 from ramlib.tasks import ImageConfig, ImageTask
 from ramlib.training import TrainConfig
 
@@ -219,8 +220,9 @@ def reproduce(
         folder: of the runs; runs/NAME when not given. Finished seeds are not repeated.
         device: "auto", "cpu", "cuda", …
         threads: of PyTorch on the CPU; 0: as it finds best.
-        install: put the record, and the weights of the seed that did best on the
-            validation set, into ramlib's pretrained folder.
+        install: put the record into ramlib's pretrained folder and, where the
+            experiment's weights come with ramlib, those of the seed that did best on
+            the validation set.
         list: list all experiments, and the state of each.
         quiet: no progress bar.
     """
@@ -228,7 +230,7 @@ def reproduce(
         for each in EXPERIMENTS:
             print(f"{each:28s} {state(each)}")
         return
-    (config, images, how), known = EXPERIMENTS[name]
+    (config, images, how), known, ships = EXPERIMENTS[name]
     if unknown := set(seeds) - set(known):
         raise ValueError(f"seeds are {sorted(unknown)}, not of {known}; choose of them")
     root, shipped = folder or Path("runs") / name, files.PRETRAINED / name
@@ -238,22 +240,31 @@ def reproduce(
     options = {"resume": True, "progress": not quiet, "experiment": name}
     on_gpu = files.choose_device(device).type == "cuda"
     run = fleet.train_together if on_gpu else training.train_in_turn
-    trained = run(config, ImageTask.of(images), how, seeds, root, **options)
+    kind, protocols, measure = ImageTask, PROTOCOLS, evaluation.evaluate
+    if isinstance(config, RivalConfig):
+        kind, protocols, measure = RivalTask, ("mean",), rivals.evaluate
+        run = functools.partial(training.train_in_turn, kind=Rival)
+        options["trainer"] = RivalTrainer
+    trained = run(config, kind.of(images), how, seeds, root, **options)
     for model, done in trained:
-        found = {p: evaluation.evaluate(model, test, protocol=p) for p in PROTOCOLS}
-        done["test"] = found
+        done["test"] = {p: measure(model, test, protocol=p) for p in protocols}
     found = record(name, [done for _, done in trained], before)
-    if found["shipped"] in seeds:
-        best = trained[seeds.index(found["shipped"])][0].cpu()
-    else:
-        best = RecurrentAttentionModel.from_pretrained(shipped)
-    rounded = copy.deepcopy(best).half().float()  # as the page has it
-    found |= {"half_precision": evaluation.evaluate(rounded, test)}
-    files.write_json(root / "metrics.json", found)
+    if ships:
+        if found["shipped"] in seeds:
+            best = trained[seeds.index(found["shipped"])][0].cpu()
+        else:
+            best = RecurrentAttentionModel.from_pretrained(shipped)
+        rounded = copy.deepcopy(best).half().float()  # as the page has it
+        found["half_precision"] = evaluation.evaluate(rounded, test)
+    files.write_json(root / files.METRICS, found)
     print(json.dumps(found["test"], indent=2))
-    if install:
+    if install and ships:
         best.save_pretrained(shipped, found, overwrite=True)
         print(f"{name}: recorded, with the weights of seed {found['shipped']}")
+    elif install:
+        shipped.mkdir(parents=True, exist_ok=True)
+        files.write_json(shipped / files.METRICS, found)
+        print(f"{name}: recorded")
 
 
 def env(device: str = "auto") -> None:

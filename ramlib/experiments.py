@@ -12,22 +12,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ramlib.evaluation import PROTOCOLS
 from ramlib.files import METRICS, PRETRAINED, read_json
 from ramlib.model import RAMConfig
+from ramlib.rivals import RivalConfig
 from ramlib.runs import FREE, read_metrics
 from ramlib.tasks import ImageConfig
 from ramlib.training import TrainConfig
 
-__all__ = ["EXPERIMENTS", "PRESETS", "Preset", "record", "state"]
+__all__ = ["EXPERIMENTS", "PRESETS", "Experiment", "Preset", "record", "state"]
 
 
 class Preset(NamedTuple):
     """A model, its images, and how it is trained."""
 
-    model: RAMConfig
+    model: RAMConfig | RivalConfig
     images: ImageConfig
     train: TrainConfig
+
+
+class Experiment(NamedTuple):
+    """A preset, repeated with several seeds.
+
+    `ramlib reproduce` records it; where `ships`, the best weights come with ramlib.
+    """
+
+    preset: Preset
+    seeds: tuple[int, ...] = (0, 1, 2)
+    ships: bool = False
 
 
 # What several presets share: σ narrows in all of them.
@@ -60,9 +71,12 @@ TUNING = replace(
     distillation=0.3,
     evaluate_every=10,
 )
-TRANSLATED = ImageConfig(task="translated", image_size=60)
-CLUTTERED60 = ImageConfig(task="cluttered", image_size=60)
-CLUTTERED100 = ImageConfig(task="cluttered", image_size=100, num_patches=8)
+FAIR = TrainConfig(epochs=40, batch_size=128, weight_decay=0.05)  # for rivals
+CANVASES = {
+    "translated60": ImageConfig(task="translated", image_size=60),
+    "cluttered60": ImageConfig(task="cluttered", image_size=60),
+    "cluttered100": ImageConfig(task="cluttered", image_size=100, num_patches=8),
+}
 PRESETS = {
     "digits": Preset(
         RAMConfig(
@@ -73,10 +87,12 @@ PRESETS = {
     ),
     "mnist": Preset(*MNIST, replace(USUAL, epochs=150, batch_size=200)),
     "mnist-x4": Preset(*MNIST, LONG),
-    "translated": Preset(WIDE, TRANSLATED, USUAL),
-    "cluttered60": Preset(DEEP, CLUTTERED60, COMPARED),
+    "translated60": Preset(WIDE, CANVASES["translated60"], USUAL),
+    "cluttered60": Preset(DEEP, CANVASES["cluttered60"], COMPARED),
     "cluttered100": Preset(
-        replace(DEEP, num_scales=4, num_glimpses=8), CLUTTERED100, COMPARED
+        replace(DEEP, num_scales=4, num_glimpses=8),
+        CANVASES["cluttered100"],
+        COMPARED,
     ),
     "mnist-tuned": Preset(
         replace(
@@ -95,31 +111,53 @@ PRESETS = {
             distillation=0.8,
         ),
     ),
-    "translated-tuned": Preset(
-        TUNED, TRANSLATED, replace(TUNING, epochs=90, distillation=0.5)
+    "translated60-tuned": Preset(
+        TUNED, CANVASES["translated60"], replace(TUNING, epochs=90, distillation=0.5)
     ),
-    "cluttered60-tuned": Preset(TUNED, CLUTTERED60, replace(TUNING, epochs=230)),
+    "cluttered60-tuned": Preset(
+        TUNED, CANVASES["cluttered60"], replace(TUNING, epochs=230)
+    ),
     "cluttered100-tuned": Preset(
-        replace(TUNED, num_scales=4), CLUTTERED100, replace(TUNING, epochs=180)
+        replace(TUNED, num_scales=4),
+        CANVASES["cluttered100"],
+        replace(TUNING, epochs=180),
     ),
 }
 
 
-def looking(preset: str, num_glimpses: int) -> Preset:
-    """Give a preset another number of glimpses."""
-    found = PRESETS[preset]
-    return found._replace(model=replace(found.model, num_glimpses=num_glimpses))
+def experiments() -> dict[str, Experiment]:
+    """Name everything that is trained for the tables of the book.
 
-
-# What is trained, with which seeds; the weights of the first are shipped.
-EXPERIMENTS: dict[str, tuple[Preset, tuple[int, ...]]] = {
-    "mnist-6x8x8": (PRESETS["mnist"], (0, 1, 2)),
-    **{f"mnist-{T}x8x8-x4": (looking("mnist-x4", T), (0, 1, 2)) for T in range(2, 8)},
-    "cluttered60-6x12x12": (PRESETS["cluttered60"], (0,)),
-    "translated60-8x12x12-tuned": (PRESETS["translated-tuned"], (0, 1)),
-    "cluttered60-8x12x12-tuned": (PRESETS["cluttered60-tuned"], (0, 1)),
-    "cluttered100-8x12x12-tuned": (PRESETS["cluttered100-tuned"], (0, 1)),
-}
+    Its two lines are not mixed: the paper's architecture, loss and reward, and what is
+    tuned. Sizes are those of the paper.
+    """
+    found = {"mnist-6x8x8": Experiment(PRESETS["mnist"], ships=True)}
+    found["cluttered60-6x12x12"] = Experiment(PRESETS["cluttered60"], (0,), ships=True)
+    for T in range(2, 8):
+        model, images, train = PRESETS["mnist-x4"]
+        preset = Preset(replace(model, num_glimpses=T), images, train)
+        found[f"mnist-{T}x8x8-x4"] = Experiment(preset, ships=T > 5)
+    for name, images in CANVASES.items():
+        wide = replace(WIDE, num_scales=4 if name == "cluttered100" else 3)
+        for T in (4, 6, 8):
+            preset = Preset(replace(wide, num_glimpses=T), images, LONG)
+            found.setdefault(f"{name}-{T}x12x12", Experiment(preset))
+        model = replace(wide, num_glimpses=8, location_policy="uniform")
+        random = Preset(model, images, replace(LONG, baseline="value"))
+        found[f"{name}-8x12x12-random"] = Experiment(random)
+        tuned = PRESETS[f"{name}-tuned"]
+        found[f"{name}-8x12x12-tuned"] = Experiment(tuned, (0, 1), ships=True)
+    # Networks that see the whole image: the paper's, a modern one no larger than the
+    # model, and a modern one of as many multiplications for an image.
+    rivals = {"connected64": ("connected", 64), "connected256": ("connected", 256)}
+    rivals |= {"convolutional": ("convolutional", 256), "modern": ("modern", 44)}
+    for name, images in {"mnist": MNIST[1], **CANVASES}.items():
+        side = images.image_size or 28
+        equal = {"equal": ("modern", 7 if side == 100 else 12)}
+        for title, (kind, width) in (rivals | equal).items():
+            preset = Preset(RivalConfig(kind, width, side), images, FAIR)
+            found[f"{name}-{title}"] = Experiment(preset)
+    return found
 
 
 def record(name: str, runs: list[dict], before: dict | None = None) -> dict:
@@ -132,8 +170,8 @@ def record(name: str, runs: list[dict], before: dict | None = None) -> dict:
         before: an earlier record, of the same; its other seeds are kept.
 
     Returns:
-        JSON values; "shipped" is the seed, of those whose weights are at hand, that did best
-        on the validation set.
+        JSON values; "shipped" is the seed that did best on the validation set, of those
+        whose weights are at hand.
 
     Raises:
         ValueError: if the earlier record is of something else.
@@ -153,7 +191,7 @@ def record(name: str, runs: list[dict], before: dict | None = None) -> dict:
         kept[seed] = {"seed": seed, **own}
     ordered = [kept[seed] for seed in sorted(kept)]
     found = {"name": name, "command": f"ramlib reproduce {name}", "test": {}, **parts}
-    for protocol in PROTOCOLS:
+    for protocol in runs[0]["test"]:
         errors = [run["test"][protocol]["error"] for run in ordered]
         std = statistics.stdev(errors) if len(errors) > 1 else None
         mean = statistics.mean(errors)
@@ -166,7 +204,7 @@ def record(name: str, runs: list[dict], before: dict | None = None) -> dict:
 
 def state(name: str) -> str:
     """Say of an experiment what is recorded, and how far the runs here have come."""
-    _, seeds = EXPERIMENTS[name]
+    seeds = EXPERIMENTS[name].seeds
     said, done = [], PRETRAINED / name / METRICS
     if done.is_file():
         found = read_json(done)
@@ -182,3 +220,6 @@ def state(name: str) -> str:
             epochs = read_json(path)["train"]["epochs"]
             said.append(f"{path.parent.name}: epoch {lines[-1]['epoch']} of {epochs}")
     return "; ".join(said) or "not begun"
+
+
+EXPERIMENTS = experiments()

@@ -44,6 +44,8 @@ class RAMConfig:
         glimpse_encoder: "linear", or "conv" for convolutions on the patch.
         location_hidden_size: width of a hidden layer in the location network; 0: none.
         learn_first_location: choose the first place, from h = 0, by the same policy.
+        location_policy: "normal", around what the location network says, or "uniform",
+            anywhere in the image, which learns nothing and is there to compare with.
         identity_init: a in [0, 1], how near the recurrent matrix of the "rnn" core
             starts to the identity.
         location_gradient: in [0, 1], how much of the gradient of what the location
@@ -69,6 +71,7 @@ class RAMConfig:
     learn_first_location: bool = False
     identity_init: checks.Share = 0.0
     location_gradient: checks.Share = 0.0
+    location_policy: Literal["normal", "uniform"] = "normal"
     use_lstm: InitVar[bool] = False
 
     def __post_init__(self, use_lstm: bool):
@@ -103,7 +106,8 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
             c.glimpse_size, planes, c.glimpse_hidden_size, D, c.glimpse_encoder
         )
         self.core = networks.CoreNetwork(D, c.core, c.identity_init)
-        self.location_network = networks.LocationNetwork(
+        policies = networks.LocationNetwork, networks.UniformLocations
+        self.location_network = policies[c.location_policy == "uniform"](
             D, c.location_std, c.location_hidden_size
         )
         self.value_network = networks.ValueNetwork(D)

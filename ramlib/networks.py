@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ramlib.checks import GlimpseSize, OptionalWidth, Positive, Share, Width, checked
 
 __all__ = ["ActionNetwork", "CoreNetwork", "GlimpseNetwork"]
-__all__ += ["LocationNetwork", "ValueNetwork"]
+__all__ += ["LocationNetwork", "UniformLocations", "ValueNetwork"]
 
 State = Tensor | tuple[Tensor, Tensor]
 
@@ -218,6 +218,25 @@ class LocationNetwork(nn.Module):
         z = (sample - self.mean(hidden)) / self.std
         log_density = -0.5 * z.square() - self.std.log() - 0.5 * math.log(2 * math.pi)
         return log_density.sum(dim=-1)
+
+
+class UniformLocations(LocationNetwork):
+    """Look anywhere: a rival of the policy that nothing reaches, and nothing teaches.
+
+    Its places are uniform in [-1, 1]²; without noise it looks at the centre.
+    """
+
+    def draw(self, shape, generator: torch.Generator | None = None, device=None):
+        """Draw the noise of choices: `(*shape, 2)`, uniform in [-1, 1]²."""
+        return torch.rand(*shape, 2, generator=generator, device=device) * 2 - 1
+
+    def sample(self, hidden: Tensor, noise: Tensor) -> Tensor:
+        """Choose a place: the noise itself, (..., 2)."""
+        return noise
+
+    def log_prob(self, hidden: Tensor, sample: Tensor) -> Tensor:
+        """Give log 1/4, the density, for every place: (..., 2) -> (...)."""
+        return torch.full_like(sample[..., 0], -math.log(4))
 
 
 class ValueNetwork(nn.Module):

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 
 from ramlib import checks, files
 from ramlib.losses import Baseline, Reward, combine
-from ramlib.model import RAMConfig, RecurrentAttentionModel
+from ramlib.model import RecurrentAttentionModel
 from ramlib.rollout import World, rollout
 from ramlib.runs import LAST, RunFolder, environment, read_metrics
 
@@ -237,6 +237,9 @@ class Trainer:
         self.model, self.task = model.to(self.device).train(), task
         task.prepare(model)
         self.groups = parameter_groups(model)
+        self.std = getattr(
+            getattr(model, "location_network", None), "std", torch.zeros(())
+        )
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
         self.optimizer = adamw(model, config, self.learning_rate)
         self.sums = torch.zeros(len(STATISTICS) + 1, device=self.device)
@@ -260,7 +263,7 @@ class Trainer:
         if c.final_location_std is not None:
             start = self.model.config.location_std
             std = start + done * (c.final_location_std - start)
-            self.model.location_network.std.fill_(std)
+            self.std.fill_(std)
         epoch, batch = divmod(self.step, self.batches)
         these = slice(batch * c.batch_size, (batch + 1) * c.batch_size)
         chosen = self.order(epoch)[..., these].flatten()
@@ -345,7 +348,7 @@ class Trainer:
             "validation_error": error,
             "best": best,
             "learning_rate": self.learning_rate.item(),
-            "location_std": self.model.location_network.std.item(),
+            "location_std": self.std.item(),
         }
 
     def validate(self) -> float:
@@ -393,21 +396,23 @@ class Trainer:
 
 
 def train_in_turn(
-    model: RAMConfig,
+    model: Any,
     task: Task,
     config: TrainConfig,
     seeds: Sequence[int],
     path: Path,
+    kind: type = RecurrentAttentionModel,
     **options,
-) -> list[tuple[RecurrentAttentionModel, dict]]:
+) -> list[tuple[nn.Module, dict]]:
     """Train a model with each of several seeds, one after another.
 
     Args:
-        model: what it is like.
+        model: the config of what is trained.
         task: what for.
         config: how.
         seeds: each replaces the config's.
         path: of a folder, where each run gets one of its own.
+        kind: the class of what is trained.
         **options: of `train`.
 
     Returns:
@@ -418,20 +423,20 @@ def train_in_turn(
     for seed in seeds:
         here = path / f"seed-{seed}"
         how = replace(config, seed=seed)
-        done = train(new_model(model, seed), task, how, here, **options)
+        done = train(new_model(model, seed, kind), task, how, here, **options)
         done["curve"] = [
             (line["epoch"], line["validation_error"]) for line in read_metrics(here)
         ]
-        best = RecurrentAttentionModel.from_pretrained(here, config.device)
+        best = kind.from_pretrained(here, config.device)
         runs.append((best, done))
     return runs
 
 
-def new_model(config: RAMConfig, seed: int) -> RecurrentAttentionModel:
-    """Make a model whose first weights follow from a seed alone."""
+def new_model(config: Any, seed: int, kind: type = RecurrentAttentionModel):
+    """Make a model of a config, whose first weights follow from a seed alone."""
     with torch.random.fork_rng(devices=[]):  # leave the caller's generator alone
         torch.manual_seed(mix(seed, "weights"))
-        return RecurrentAttentionModel(config)
+        return kind(config)
 
 
 def mix(seed: int, what: int | str) -> int:
@@ -442,11 +447,10 @@ def mix(seed: int, what: int | str) -> int:
 
 def parameter_groups(model: nn.Module) -> list[list[Tensor]]:
     """Separate the parameters whose gradients come from different losses."""
-    location = list(model.location_network.parameters())
-    value = list(model.value_network.parameters())
-    taken = {id(parameter) for parameter in location + value}
-    rest = [p for p in model.parameters() if id(p) not in taken]
-    return [location, value, rest]
+    apart = [getattr(model, x, None) for x in ("location_network", "value_network")]
+    groups = [list(network.parameters()) for network in apart if network is not None]
+    taken = {id(parameter) for group in groups for parameter in group}
+    return [*groups, [p for p in model.parameters() if id(p) not in taken]]
 
 
 def adamw(model: nn.Module, config: TrainConfig, learning_rate: Tensor):

@@ -19,7 +19,8 @@ data figures runs worlds.still
 model player
 evaluation explore worlds.catch
 tasks training __init__
-experiments fleet
+fleet rivals
+experiments
 cli
 __main__
 """

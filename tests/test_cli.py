@@ -22,7 +22,7 @@ from ramlib import (
 )
 from ramlib.data import DataUnavailableError
 from ramlib.evaluation import PROTOCOLS, evaluate
-from ramlib.experiments import EXPERIMENTS, PRESETS, Preset
+from ramlib.experiments import EXPERIMENTS, PRESETS, Experiment, Preset
 from ramlib.runs import LAST, read_metrics
 from ramlib.tasks import ImageConfig
 from ramlib.training import TrainConfig
@@ -304,7 +304,8 @@ def experiment(tmp_path, monkeypatch):
     tiny = dataclasses.replace(model, hidden_size=16, num_glimpses=2)
     short = dataclasses.replace(train, epochs=1, batch_size=400, evaluate_every=1)
     small = Preset(tiny, images, short)
-    monkeypatch.setitem(EXPERIMENTS, "mnist-6x8x8", (small, (3, 4, 5)))
+    whole = Experiment(small, (3, 4, 5), ships=True)
+    monkeypatch.setitem(EXPERIMENTS, "mnist-6x8x8", whole)
     monkeypatch.setattr(files, "PRETRAINED", tmp_path / "pretrained")
     monkeypatch.setattr(experiments, "PRETRAINED", tmp_path / "pretrained")
     monkeypatch.chdir(tmp_path)
@@ -332,7 +333,7 @@ def test_reproduce_trains_every_seed_tests_each_and_ships_the_best(experiment, c
         for d in (experiment, root / f"seed-{best['seed']}")
     ]
     assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[1])
-    test = EXPERIMENTS["mnist-6x8x8"][0].images.fixed("test")
+    test = EXPERIMENTS["mnist-6x8x8"].preset.images.fixed("test")
     again = RecurrentAttentionModel.from_pretrained(experiment)
     assert evaluate(again, test)["error"] == best["test"]["mean"]["error"]
     for one in metrics["runs"]:
@@ -348,9 +349,8 @@ def test_seeds_can_be_recorded_one_after_another(experiment, capsys):
     expected = files.read_json(experiment / "metrics.json")
     weights = load_file(experiment / files.WEIGHTS)
     shutil.rmtree(experiment)
-    two = EXPERIMENTS["mnist-6x8x8"][0], (3, 4)
     three = EXPERIMENTS["mnist-6x8x8"]
-    EXPERIMENTS["mnist-6x8x8"] = two
+    EXPERIMENTS["mnist-6x8x8"] = three._replace(seeds=(3, 4))
     assert run(*REPRODUCE) == 0
     EXPERIMENTS["mnist-6x8x8"] = three
     assert run(*REPRODUCE, "--seeds", 5) == 0
@@ -365,9 +365,9 @@ def test_seeds_can_be_recorded_one_after_another(experiment, capsys):
     assert run(*REPRODUCE, "--seeds", 6) == 2
     assert "seeds are [6], not of (3, 4, 5)" in capsys.readouterr().err
     # not beside what was trained in another way
-    small, seeds = three
-    longer = dataclasses.replace(small.train, epochs=2)
-    EXPERIMENTS["mnist-6x8x8"] = small._replace(train=longer), seeds
+    longer = dataclasses.replace(three.preset.train, epochs=2)
+    changed = three._replace(preset=three.preset._replace(train=longer))
+    EXPERIMENTS["mnist-6x8x8"] = changed
     assert run(*REPRODUCE, "--seeds", 4, "--folder", "longer") == 2
     assert "was recorded with another train" in capsys.readouterr().err
     assert files.read_json(experiment / "metrics.json")["runs"] != []
@@ -395,7 +395,8 @@ def test_the_state_of_every_experiment_is_listed(experiment, capsys):
 def test_what_is_shipped_has_a_record_that_its_weights_confirm(name):
     model = RecurrentAttentionModel.from_pretrained(name)
     found = model.metrics
-    (config, images, train), seeds = EXPERIMENTS[name]
+    (config, images, train), seeds, ships = EXPERIMENTS[name]
+    assert ships
     recorded = [one["seed"] for one in found["runs"]]
     assert recorded == list(seeds[: len(recorded)])
     assert found["model"] == dataclasses.asdict(config)

@@ -195,7 +195,7 @@ def test_the_shipped_model_says_what_it_said_when_it_was_trained():
 
 def test_the_defaults_are_those_of_the_specification():
     numbers, options = (8, 1, 6, 256, 10, 0.2, 128, 1), ("rnn", "linear", 0, False)
-    assert dataclasses.astuple(RAMConfig()) == numbers + options + (0.0, 0.0)
+    assert dataclasses.astuple(RAMConfig()) == numbers + options + (0.0, 0.0, "normal")
     assert RAMConfig(use_lstm=True) == RAMConfig(core="lstm")
     model = RecurrentAttentionModel()
     assert sum(p.numel() for p in model.parameters()) == 209_421

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Gumbel, Normal
 
-from ramlib import networks
+from ramlib import RAMConfig, RecurrentAttentionModel, networks
 from ramlib.networks import ActionNetwork, CoreNetwork, GlimpseNetwork, LocationNetwork
 
 NEAR = {"rtol": 1e-6, "atol": 1e-6}  # σ is rounded to float32
@@ -16,7 +16,8 @@ def _seed():
 
 
 def test_the_networks_have_the_sizes_of_the_specification():
-    parts = [getattr(networks, name)().children() for name in sorted(networks.__all__)]
+    names = sorted({*networks.__all__} - {"UniformLocations"})  # as a normal one
+    parts = [getattr(networks, name)().children() for name in names]
     sizes = [[sum(p.numel() for p in x.parameters()) for x in part] for part in parts]
     action, core, glimpse, location, value = sizes
     assert (glimpse, core) == ([8_320, 384, 65_792], [65_792, 65_792])
@@ -76,6 +77,21 @@ def test_the_location_policy_is_a_normal_distribution(std, inner):
     one, other = (torch.autograd.grad(x.sum(), inputs) for x in (log_prob, expected))
     for got, wanted in zip(one, other, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_uniform_places_are_the_noise_and_teach_nothing():
+    network, hidden = networks.UniformLocations(4), torch.randn(5000, 4)
+    noise = network.draw((5000,))
+    location, log_prob = network(hidden, noise)
+    assert torch.equal(location, noise)
+    below = (noise.flatten().sort().values + 1) / 2
+    assert (below - torch.linspace(0, 1, 10_000)).abs().max() < 1.95 / 100
+    assert torch.allclose(log_prob, torch.tensor(0.25).log())  # a density on a 2 × 2
+    assert not log_prob.requires_grad
+    other = network.draw((5000,), torch.Generator().manual_seed(1))
+    assert not torch.equal(other, noise)
+    model = RecurrentAttentionModel(RAMConfig(location_policy="uniform"))
+    assert type(model.location_network) is networks.UniformLocations
 
 
 def test_the_action_network_gives_the_categorical_distribution():
