@@ -225,11 +225,11 @@ def test_the_modules_on_the_page_of_the_api_stand_on_each_other():
 
 def test_errors_are_rounded_once(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "book/_ext")
-    from where_to_look import percent
+    from tables import spread
 
-    assert percent([1.46, 1.39, 1.11]) == "1.32 ± 0.19"  # a std of 0.1852
-    assert percent([0.67, 0.65, 0.64]) == "0.65 ± 0.02"  # 0.0153
-    assert percent([1.425]) == "1.43"
+    assert spread([1.46, 1.39, 1.11]) == "1.32 ± 0.19"  # a std of 0.1852
+    assert spread([0.67, 0.65, 0.64]) == "0.65 ± 0.02"  # 0.0153
+    assert spread([1.425]) == "1.43"
 
 
 def test_the_headline_is_that_of_the_record(book_html):

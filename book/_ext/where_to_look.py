@@ -7,7 +7,7 @@
   that fold away are called so.
 - Figures come from the records of the shipped models, ``metrics.json``, and are never
   typed: a page says ``{{ shipped["NAME"].errors.mean }}`` for the test error of a
-  protocol, or ``{{ results }}`` for the table of them all. So does the time that a
+  protocol, or ``{{ results }}`` and ``{{ paper["TASK"] }}`` for tables. So does the time that a
   chapter takes, from its facts box: ``{{ minutes[2] }}``, and ``{{ workload }}`` for
   all.
 - Thebe (live cells, which Jupyter Book always loads) is left out: it declares its
@@ -23,7 +23,6 @@ import importlib.metadata
 import json
 import re
 import shutil
-import statistics
 from pathlib import Path
 
 from docutils import nodes
@@ -31,6 +30,7 @@ from sphinx.errors import ExtensionError
 
 import icons
 import live_scripts
+import tables
 import terms
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,54 +70,19 @@ def write_live_scripts(app) -> None:
 
 
 def records() -> dict[str, dict]:
-    """Read the record of every shipped model.
+    """Read every record.
 
-    Its configuration is added as ``config``, and the test error of every protocol over
-    the seeds, as text, as ``errors``.
+    The test error of every protocol over the seeds is added, as text, as ``errors``,
+    and the run whose weights are shipped as ``own``.
     """
     found = {}
     for path in sorted((ROOT / "ramlib/pretrained").glob("*/metrics.json")):
-        config = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))
         record = json.loads(path.read_text(encoding="utf-8"))
-        errors = {name: percent(one["errors"]) for name, one in record["test"].items()}
-        found[path.parent.name] = {
-            **record,
-            "config": config["model"],
-            "errors": errors,
-        }
+        seeds = [run["seed"] for run in record["runs"]]
+        own = record["runs"][seeds.index(record["shipped"])]
+        errors = {k: tables.spread(v["errors"]) for k, v in record["test"].items()}
+        found[path.parent.name] = {**record, "own": own, "errors": errors}
     return found
-
-
-def percent(errors: list[float]) -> str:
-    """Say test errors over seeds: mean ± standard deviation, each rounded once."""
-    text = f"{statistics.mean(errors):.2f}"
-    return text + (f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else "")
-
-
-def duration(runs: list[dict]) -> str:
-    """Say how long the quickest seed took, and on what."""
-    quickest = min(runs, key=lambda run: run["seconds"])
-    machine, minutes = quickest["environment"], quickest["seconds"] / 60
-    threads = machine["threads"]
-    where = machine["gpu"] or f"{threads} CPU thread{'s' * (threads > 1)}"
-    return f"{minutes:.0f} min, {where}"
-
-
-def results_table(shipped: dict[str, dict]) -> str:
-    """Give every shipped model's test errors, by every protocol, as Markdown."""
-    lines = [
-        "| model | looks | mean policy | sampled | average | seeds | quickest seed |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, record in shipped.items():
-        config, errors, runs = record["config"], record["errors"], record["runs"]
-        size = config["glimpse_size"]
-        looks = f"{config['num_glimpses']} at {size}×{size}, S = {config['num_scales']}"
-        cells = [f"`{name}`", looks]
-        for protocol in ("mean", "sampled", "average"):
-            cells.append(errors[protocol].replace(" ", "\u00a0"))  # one line
-        lines.append(f"| {' | '.join([*cells, str(len(runs)), duration(runs)])} |")
-    return "\n".join(lines)
 
 
 def workloads() -> dict[int, dict[str, str]]:
@@ -157,7 +122,8 @@ def use_records(app, config) -> None:
     config.myst_substitutions = {
         "minutes": {number: one["reading"] for number, one in chapters.items()},
         "shipped": shipped,
-        "results": results_table(shipped),
+        "results": tables.results_table(shipped),
+        "paper": {task: tables.paper_table(task, shipped) for task in tables.NAMES},
         "workload": workload_table(chapters),
     }
 
