@@ -85,21 +85,18 @@ def join(models: list[RecurrentAttentionModel]) -> RecurrentAttentionModel:
         if type(layer) in KINDS:
             joined = KINDS[type(layer)]([m.get_submodule(name) for m in models])
             fleet.set_submodule(name, joined)
-        elif any(True for _ in layer.parameters(recurse=False)):
+        elif [*layer.parameters(recurse=False)]:
             raise ValueError(f"{name} is a {type(layer).__name__}: no fleet has those")
     return fleet
 
 
 def stacked(fleet: nn.Module) -> dict[str, Tensor]:
     """Give the weights of a fleet, all with a leading S: those shared are repeated."""
-    own, S = (
-        {name for name, _ in fleet.named_parameters()},
-        len(next(fleet.parameters())),
-    )
-    weights = {k: v.detach() for k, v in fleet.state_dict().items()}
+    own, weights = dict(fleet.named_parameters()), fleet.state_dict()
+    S = len(next(fleet.parameters()))
     return {
-        k: (v if k in own else v.expand(S, *v.shape)).clone()
-        for k, v in weights.items()
+        name: (tensor if name in own else tensor.expand(S, *tensor.shape)).clone()
+        for name, tensor in weights.items()
     }
 
 
@@ -185,7 +182,9 @@ class FleetTrainer(Trainer):
 
     def clip(self, group: list[Tensor], limit: float) -> None:
         """Clip the gradient norm of each model by itself."""
-        grads = [parameter.grad for parameter in group]
+        grads = [p.grad for p in group if p.grad is not None]
+        if not grads:  # of a policy that learns nothing
+            return
         norms = torch.stack([grad.flatten(1).norm(dim=1) for grad in grads]).norm(dim=0)
         scale = (limit / (norms + 1e-6)).clamp(max=1)  # (S,)
         for grad in grads:

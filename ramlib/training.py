@@ -401,7 +401,7 @@ def train_in_turn(
     config: TrainConfig,
     seeds: Sequence[int],
     path: Path,
-    kind: type = RecurrentAttentionModel,
+    kind: type | None = None,
     **options,
 ) -> list[tuple[nn.Module, dict]]:
     """Train a model with each of several seeds, one after another.
@@ -412,14 +412,14 @@ def train_in_turn(
         config: how.
         seeds: each replaces the config's.
         path: of a folder, where each run gets one of its own.
-        kind: the class of what is trained.
+        kind: the class of what is trained; None: `RecurrentAttentionModel`.
         **options: of `train`.
 
     Returns:
         For each seed, the best model, on the device, and the record of `train`, with
         the "curve": epochs and validation errors.
     """
-    runs = []
+    runs, kind = [], kind or RecurrentAttentionModel
     for seed in seeds:
         here = path / f"seed-{seed}"
         how = replace(config, seed=seed)
@@ -432,11 +432,11 @@ def train_in_turn(
     return runs
 
 
-def new_model(config: Any, seed: int, kind: type = RecurrentAttentionModel):
+def new_model(config: Any, seed: int, kind: type | None = None):
     """Make a model of a config, whose first weights follow from a seed alone."""
     with torch.random.fork_rng(devices=[]):  # leave the caller's generator alone
         torch.manual_seed(mix(seed, "weights"))
-        return kind(config)
+        return (kind or RecurrentAttentionModel)(config)
 
 
 def mix(seed: int, what: int | str) -> int:

@@ -225,7 +225,7 @@ def test_the_modules_on_the_page_of_the_api_stand_on_each_other():
 
 def test_errors_are_rounded_once(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "book/_ext")
-    from tables import spread
+    from paper_tables import spread
 
     assert spread([1.46, 1.39, 1.11]) == "1.32 ± 0.19"  # a std of 0.1852
     assert spread([0.67, 0.65, 0.64]) == "0.65 ± 0.02"  # 0.0153

@@ -377,8 +377,9 @@ def test_the_state_of_every_experiment_is_listed(experiment, capsys):
     def said():
         assert run("reproduce", "--list") == 0
         lines = capsys.readouterr().out.splitlines()
-        assert [line.split()[0] for line in lines] == list(EXPERIMENTS)
-        return lines[0].split(maxsplit=1)[1]
+        states = dict(line.split(maxsplit=1) for line in lines)
+        assert [*states] == [*EXPERIMENTS]
+        return states["mnist-6x8x8"]
 
     assert said() == "not begun"
     assert run(*REPRODUCE[:-2], "--quiet") == 0

@@ -127,7 +127,7 @@ def training_flops(config: RAMConfig) -> int:
     patch = c.num_scales * c.num_channels * c.glimpse_size**2
     glimpse = patch * width + 2 * width + 2 * width * D + D * D
     heads = (T - 1) * 2 * D + T * D + c.num_actions * D
-    return 3 * 2 * (T * glimpse + (T - 1) * D * D + heads)
+    return 3 * 2 * (T * (glimpse + D * D) + heads)
 
 
 def sensing(device, seconds, size: int, T: int, g: int, S: int) -> tuple:

@@ -5,9 +5,9 @@
 - MathJax is one local file, so that no page asks another machine for anything.
 - The badge of a chapter's first cell is a local picture on the page, and the solutions
   that fold away are called so.
-- Figures come from the records of the shipped models, ``metrics.json``, and are never
-  typed: a page says ``{{ shipped["NAME"].errors.mean }}`` for the test error of a
-  protocol, or ``{{ results }}`` and ``{{ paper["TASK"] }}`` for tables. So does the time that a
+- Figures come from the records, ``metrics.json``, and are never typed: a page says
+  ``{{ shipped["NAME"].errors.mean }}`` for the test error of a protocol, or
+  ``{{ results }}`` and ``{{ paper["TASK"] }}`` for the tables. So does the time that a
   chapter takes, from its facts box: ``{{ minutes[2] }}``, and ``{{ workload }}`` for
   all.
 - Thebe (live cells, which Jupyter Book always loads) is left out: it declares its
@@ -30,7 +30,7 @@ from sphinx.errors import ExtensionError
 
 import icons
 import live_scripts
-import tables
+import paper_tables as tables
 import terms
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -189,7 +189,7 @@ NAME, B, T = "mnist-6x8x8", 4, 6
 def hard_and_easy():
     """Digits that the model gets right and wrong in turn, from the game's places."""
     model = halved(RecurrentAttentionModel.from_pretrained(NAME))
-    pool = digits(split="validation")[:300]
+    pool = digits(split="validation")[:3000]
     html = player.game(
         pool.images[:B], pool.labels[:B], glimpse_size=8, num_scales=1, num_glimpses=T
     ).data
