@@ -234,8 +234,9 @@ def reproduce(
     if unknown := set(seeds) - set(known):
         raise ValueError(f"seeds are {sorted(unknown)}, not of {known}; choose of them")
     root, shipped = folder or Path("runs") / name, files.PRETRAINED / name
-    before = files.read_json(shipped / files.METRICS) if seeds else None
-    seeds, test = seeds or known, images.fixed("test")
+    recorded, test = shipped / files.METRICS, images.fixed("test")
+    before = files.read_json(recorded) if seeds and recorded.is_file() else None
+    seeds = seeds or known
     how = dataclasses.replace(how, device=device, threads=threads)
     options = {"resume": True, "progress": not quiet, "experiment": name}
     on_gpu = files.choose_device(device).type == "cuda"
@@ -263,7 +264,7 @@ def reproduce(
         print(f"{name}: recorded, with the weights of seed {found['shipped']}")
     elif install:
         shipped.mkdir(parents=True, exist_ok=True)
-        files.write_json(shipped / files.METRICS, found)
+        files.write_json(recorded, found)
         print(f"{name}: recorded")
 
 

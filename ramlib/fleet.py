@@ -125,8 +125,8 @@ def train_together(
         **options: of `train`.
 
     Returns:
-        As `train_in_turn`; seconds, and the averages in the folder's metrics, are those
-        of the fleet.
+        As `train_in_turn`; seconds, errors in training, and the averages in the metrics
+        are those of the fleet.
     """
     here, S = path / "fleet", len(seeds)
     joined = join([new_model(model, seed) for seed in seeds])
@@ -138,8 +138,11 @@ def train_together(
     for s, (seed, row) in enumerate(zip(seeds, rows(weights), strict=True)):
         best = RecurrentAttentionModel(model)
         best.load_state_dict(row)
-        curve = [(line["epoch"], line["validation_errors"][s]) for line in lines]
-        epoch, error = min(curve, key=lambda pair: pair[1])
+        curve = [
+            [line["epoch"], line["train_error"], line["validation_errors"][s]]
+            for line in lines
+        ]
+        epoch, _, error = min(curve, key=lambda point: point[2])
         own = {"train": done["train"] | {"seed": seed}, "curve": curve}
         own |= {"validation_error": error, "best_epoch": epoch}
         runs.append((best.to(files.choose_device(config.device)).eval(), done | own))

@@ -417,16 +417,15 @@ def train_in_turn(
 
     Returns:
         For each seed, the best model, on the device, and the record of `train`, with
-        the "curve": epochs and validation errors.
+        the "curve": epochs, and errors in training and on the validation set.
     """
     runs, kind = [], kind or RecurrentAttentionModel
     for seed in seeds:
         here = path / f"seed-{seed}"
         how = replace(config, seed=seed)
         done = train(new_model(model, seed, kind), task, how, here, **options)
-        done["curve"] = [
-            (line["epoch"], line["validation_error"]) for line in read_metrics(here)
-        ]
+        names = "epoch", "train_error", "validation_error"
+        done["curve"] = [[line[x] for x in names] for line in read_metrics(here)]
         best = kind.from_pretrained(here, config.device)
         runs.append((best, done))
     return runs

@@ -137,10 +137,13 @@ def test_seeds_trained_together_are_recorded_like_those_in_turn_and_resume(tmp_p
         assert done.keys() == alone.keys()
         assert done["train"] == alone["train"]
         assert done["about"] == {"together": 2}
-        assert done["curve"] == [(x["epoch"], x["validation_errors"][s]) for x in lines]
-        best = min(done["curve"], key=lambda pair: pair[1])
-        assert (done["best_epoch"], done["validation_error"]) == best
-        assert min(alone["curve"], key=lambda pair: pair[1])[1] == pytest.approx(
+        told = [
+            [x["epoch"], x["train_error"], x["validation_errors"][s]] for x in lines
+        ]
+        assert done["curve"] == told
+        epoch, _, best = min(told, key=lambda point: point[2])
+        assert (done["best_epoch"], done["validation_error"]) == (epoch, best)
+        assert min(alone["curve"], key=lambda point: point[2])[2] == pytest.approx(
             alone["validation_error"], abs=1e-5
         )
         error = evaluate(model, a_task().validation)["error"]

@@ -114,7 +114,8 @@ def test_a_rival_learns_to_read_and_its_best_weights_are_kept(tmp_path):
     [(model, done)] = train_in_turn(config, task, how, (2,), tmp_path, **options)
     lines = runs.read_metrics(tmp_path / "seed-2")
     assert done["validation_error"] < 20  # guessing errs in 90 of 100
-    assert done["curve"] == [(x["epoch"], x["validation_error"]) for x in lines]
+    names = "epoch", "train_error", "validation_error"
+    assert done["curve"] == [[x[name] for name in names] for x in lines]
     found = rivals.evaluate(model, task.validation)
     guess = torch.cat([model(x[None]) for x in task.validation.images]).argmax(1)
     wrong = (guess != task.validation.labels).sum().item()
