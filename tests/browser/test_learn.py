@@ -237,8 +237,8 @@ def test_what_is_set_acts_at_once(visit):
         assert seen(page, "seen.lessons.at(-1)")[name] == value
     assert seen(page, "seen.lessons.every(({ count }) => count == 32)")
     assert re.match(
-        r"1 σ 0.50, baseline none, M = 4, rate 0.003, since \d,\d00 ", key(page)[0]
-    )
+        r"1 σ 0.50, baseline none, M = 4, rate 0.003, since \d+,\d00 ", key(page)[0]
+    )  # however far a fast machine has come
 
 
 def test_the_curve_is_dashed_where_places_were_random(visit):
