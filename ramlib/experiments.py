@@ -123,6 +123,20 @@ PRESETS = {
 }
 
 
+WITHOUT: dict[str, tuple[dict, dict]] = {
+    "": ({}, {}),
+    "-no-distillation": ({}, {"distillation": 0.0}),
+    "-no-step-loss": ({}, {"step_loss": 0.0}),
+    "-final-reward": ({}, {"reward": "final"}),
+    "-value-baseline": ({}, {"baseline": "value"}),
+    "-no-gradient": ({"location_gradient": 0.0}, {}),
+    "-random-first": ({"learn_first_location": False}, {}),
+    "-linear-location": ({"location_hidden_size": 0}, {}),
+    "-less-decay": ({}, {"weight_decay": 0.01}),
+    "-slower": ({}, {"learning_rate": 1e-3}),
+}
+
+
 def experiments() -> dict[str, Experiment]:
     """Name everything that is trained for the tables of the book.
 
@@ -146,6 +160,14 @@ def experiments() -> dict[str, Experiment]:
         found[f"{name}-8x12x12-random"] = Experiment(random)
         tuned = PRESETS[f"{name}-tuned"]
         found[f"{name}-8x12x12-tuned"] = Experiment(tuned, (0, 1), ships=True)
+    # What each ingredient gives: a short tuned training, and the same without it.
+    model, images, train = PRESETS["mnist-tuned"]
+    train = replace(train, epochs=30, evaluate_every=1)
+    for name, (of_model, of_training) in WITHOUT.items():
+        preset = Preset(
+            replace(model, **of_model), images, replace(train, **of_training)
+        )
+        found[f"mnist-brief{name}"] = Experiment(preset)
     # Networks that see the whole image: the paper's, a modern one no larger than the
     # model, and a modern one of as many multiplications for an image.
     rivals = {"connected64": ("connected", 64), "connected256": ("connected", 256)}
