@@ -36,6 +36,8 @@ TESTS = {
     "model": "tests/test_model.py tests/test_trace.py tests/test_checks.py",
     "losses": "tests/test_losses.py tests/test_checks.py",
     "evaluation": "tests/test_evaluation.py",
+    "fleet": "tests/test_fleet.py",
+    "rivals": "tests/test_rivals.py",
     "training": "tests/test_training.py",
     "data": "tests/test_data.py",
 }
