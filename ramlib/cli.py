@@ -23,7 +23,7 @@ from torch import Tensor
 from ramlib import __version__, evaluation, files, fleet, rivals, runs, training
 from ramlib.checks import Seed, check, checked, from_dict
 from ramlib.evaluation import PROTOCOLS
-from ramlib.experiments import EXPERIMENTS, PRESETS, record, state
+from ramlib.experiments import EXPERIMENTS, PRESETS, check_same, record, state
 from ramlib.model import RAMConfig, RecurrentAttentionModel
 from ramlib.rivals import Rival, RivalConfig, RivalTask, RivalTrainer
 from ramlib.tasks import ImageConfig, ImageTask
@@ -211,13 +211,13 @@ def reproduce(
 
     The record is printed and written into the folder. The same commit, versions, device
     and threads give the same figures again; others differ as seeds do. On a GPU the
-    seeds are trained side by side. Without a name, all are listed.
+    seeds are trained side by side.
 
     Args:
         name: of the experiment.
         seeds: some of the experiment's; all when not given. The record then keeps those
             that are recorded already.
-        folder: of the runs; runs/NAME when not given. Finished seeds are not repeated.
+        folder: of the runs; runs/NAME when not given. What it holds is not repeated.
         device: "auto", "cpu", "cuda", …
         threads: of PyTorch on the CPU; 0: as it finds best.
         install: put the record into ramlib's pretrained folder and, where the
@@ -226,30 +226,45 @@ def reproduce(
         list: list all experiments, and the state of each.
         quiet: no progress bar.
     """
-    if list or name is None:
+    if list:
         for each in EXPERIMENTS:
             print(f"{each:28s} {state(each)}")
         return
+    if name is None:
+        raise ValueError("name an experiment; --list says which there are")
     (config, images, how), known, ships = EXPERIMENTS[name]
     if unknown := set(seeds) - set(known):
         raise ValueError(f"seeds are {sorted(unknown)}, not of {known}; choose of them")
     root, shipped = folder or Path("runs") / name, files.PRETRAINED / name
     recorded, test = shipped / files.METRICS, images.fixed("test")
-    before = files.read_json(recorded) if seeds and recorded.is_file() else None
-    seeds = seeds or known
+    some, seeds = bool(seeds), seeds or known
     how = dataclasses.replace(how, device=device, threads=threads)
     options = {"resume": True, "progress": not quiet, "experiment": name}
+
+    def earlier() -> (
+        dict | None
+    ):  # read late: another seed may have been recorded since
+        return files.read_json(recorded) if some and recorded.is_file() else None
+
     on_gpu = files.choose_device(device).type == "cuda"
     run = fleet.train_together if on_gpu else training.train_in_turn
-    kind, protocols, measure = ImageTask, PROTOCOLS, evaluation.evaluate
-    if isinstance(config, RivalConfig):
-        kind, protocols, measure = RivalTask, ("mean",), rivals.evaluate
+    rival = isinstance(config, RivalConfig)
+    task = (RivalTask if rival else ImageTask).of(images)
+    if rival:
         run = functools.partial(training.train_in_turn, kind=Rival)
         options["trainer"] = RivalTrainer
-    trained = run(config, kind.of(images), how, seeds, root, **options)
+    now = {"model": config, "train": how}
+    parts = {part: dataclasses.asdict(value) for part, value in now.items()}
+    if before := earlier():
+        check_same(name, before, parts | {"task": task.record()})
+    trained = run(config, task, how, seeds, root, **options)
     for model, done in trained:
-        done["test"] = {p: measure(model, test, protocol=p) for p in protocols}
-    found = record(name, [done for _, done in trained], before)
+        if rival:
+            done["test"] = {"mean": rivals.evaluate(model, test)}
+            continue
+        found = {p: evaluation.evaluate(model, test, protocol=p) for p in PROTOCOLS}
+        done["test"] = found
+    found = record(name, [done for _, done in trained], earlier())
     if ships:
         if found["shipped"] in seeds:
             best = trained[seeds.index(found["shipped"])][0].cpu()

@@ -37,7 +37,8 @@ def evaluate(
     Args:
         model: on any device.
         data: images and labels, on any device.
-        protocol: "mean": one pass with the means of the policy, the headline figure;
+        protocol: "mean": one pass with the means of the policy, the headline figure (of
+            a "uniform" policy, which has none, with sampled places);
             "sampled": one pass with sampled places; "average": the class probabilities
             averaged over `num_rollouts` sampled passes.
         num_rollouts: M, for "average".
@@ -62,7 +63,8 @@ def evaluate(
     N, wrong = len(data), torch.zeros((), dtype=torch.long, device=model.device)
     with torch.inference_mode():
         draws = model.draw(N * M, generator, num_glimpses)
-        if protocol == "mean":
+        uniform = model.config.location_policy == "uniform"  # which has no mean
+        if protocol == "mean" and not uniform:
             draws["location"].zero_()
         for start in range(0, N, batch_size):
             part = data[start : start + batch_size].to(model.device)

@@ -19,7 +19,8 @@ from ramlib.runs import FREE, read_metrics
 from ramlib.tasks import ImageConfig
 from ramlib.training import TrainConfig
 
-__all__ = ["EXPERIMENTS", "PRESETS", "Experiment", "Preset", "record", "state"]
+__all__ = ["EXPERIMENTS", "PRESETS", "Experiment", "Preset"]
+__all__ += ["check_same", "record", "state"]
 
 
 class Preset(NamedTuple):
@@ -40,6 +41,8 @@ class Experiment(NamedTuple):
     seeds: tuple[int, ...] = (0, 1, 2)
     ships: bool = False
 
+
+PARTS = "model", "task", "train"  # of a record: what its runs have in common
 
 # What several presets share: σ narrows in all of them.
 MNIST = RAMConfig(identity_init=0.5), ImageConfig(source="mnist")
@@ -123,6 +126,8 @@ PRESETS = {
 }
 
 
+# What is changed in the short tuned training, of the model and of the training, to see
+# what each ingredient gives.
 WITHOUT: dict[str, tuple[dict, dict]] = {
     "": ({}, {}),
     "-no-distillation": ({}, {"distillation": 0.0}),
@@ -155,12 +160,12 @@ def experiments() -> dict[str, Experiment]:
         for T in (4, 6, 8):
             preset = Preset(replace(wide, num_glimpses=T), images, LONG)
             found[f"{name}-{T}x12x12"] = Experiment(preset)
-        model = replace(wide, num_glimpses=8, location_policy="uniform")
-        random = Preset(model, images, replace(LONG, baseline="value"))
-        found[f"{name}-8x12x12-random"] = Experiment(random)
+        if name != "translated60":
+            model = replace(wide, num_glimpses=8, location_policy="uniform")
+            random = Preset(model, images, replace(LONG, baseline="value"))
+            found[f"{name}-8x12x12-random"] = Experiment(random)
         tuned = PRESETS[f"{name}-tuned"]
         found[f"{name}-8x12x12-tuned"] = Experiment(tuned, (0, 1), ships=True)
-    # What each ingredient gives: a short tuned training, and the same without it.
     model, images, train = PRESETS["mnist-tuned"]
     train = replace(train, epochs=30, evaluate_every=1)
     for name, (of_model, of_training) in WITHOUT.items():
@@ -176,6 +181,8 @@ def experiments() -> dict[str, Experiment]:
         side = images.image_size or 28
         equal = {"equal": ("modern", 7 if side == 100 else 12)}
         for title, (kind, width) in (rivals | equal).items():
+            if (side, kind) == (100, "connected") or (side, width) == (28, 64):
+                continue  # which the paper has not
             preset = Preset(RivalConfig(kind, width, side), images, FAIR)
             found[f"{name}-{title}"] = Experiment(preset)
     return found
@@ -195,19 +202,15 @@ def record(name: str, runs: list[dict], before: dict | None = None) -> dict:
         whose weights are at hand.
 
     Raises:
-        ValueError: if the earlier record is of something else.
+        ValueError: if the earlier record is of something else; see `check_same`.
     """
-    common, free = ("model", "task", "train"), dict.fromkeys(FREE | {"seed"})
-    parts = {part: runs[0][part] for part in common}
-    kept = {run["seed"]: run for run in before["runs"]} if before else {}
-    for part in common if before else ():
-        if {**parts[part], **free} != {**before[part], **free}:
-            raise ValueError(
-                f"{name} was recorded with another {part}, {before[part]}, than "
-                f"{parts[part]}; train all of its seeds again"
-            )
+    parts = {part: runs[0][part] for part in PARTS}
+    kept = {}
+    if before:
+        check_same(name, before, parts)
+        kept = {run["seed"]: run for run in before["runs"]}
     for run in runs:
-        own = {k: v for k, v in run.items() if k not in common}
+        own = {k: v for k, v in run.items() if k not in PARTS}
         seed = run["train"]["seed"]
         kept[seed] = {"seed": seed, **own}
     ordered = [kept[seed] for seed in sorted(kept)]
@@ -219,8 +222,28 @@ def record(name: str, runs: list[dict], before: dict | None = None) -> dict:
         found["test"][protocol] = {"errors": errors, "mean": mean, "std": std}
     at_hand = [run["train"]["seed"] for run in runs]  # whose weights there are
     at_hand += [before["shipped"]] if before else []
-    best = min(at_hand, key=lambda seed: kept[seed]["validation_error"])
+    best = min(sorted(at_hand), key=lambda seed: kept[seed]["validation_error"])
+    found["train"] = found["train"] | {"seed": best}
     return found | {"runs": ordered, "shipped": best}
+
+
+def check_same(name: str, before: dict, parts: dict) -> None:
+    """Raise unless a record is of the same model, task and training, but for the seed.
+
+    Raises:
+        ValueError: if it is not, or lacks something; it says what.
+    """
+    free = dict.fromkeys(FREE | {"seed"})
+    if missing := {*PARTS, "runs", "shipped"} - before.keys():
+        raise ValueError(
+            f"the record of {name} lacks {missing}; train all of its seeds"
+        )
+    for part, now in parts.items():
+        if {**now, **free} != {**before[part], **free}:
+            raise ValueError(
+                f"{name} was recorded with another {part}, {before[part]}, than {now}; "
+                "train all of its seeds again"
+            )
 
 
 def state(name: str) -> str:
@@ -237,7 +260,8 @@ def state(name: str) -> str:
         seeds = [seed for seed in seeds if seed not in recorded]
     for path in sorted((Path("runs") / name).glob("*/config.json")):
         lines = read_metrics(path.parent)
-        if lines and path.parent.name in ["fleet", *(f"seed-{s}" for s in seeds)]:
+        kind, *among = path.parent.name.split("-")  # seed-0, or fleet-0-2
+        if lines and kind in ("seed", "fleet") and set(map(int, among)) & set(seeds):
             epochs = read_json(path)["train"]["epochs"]
             said.append(f"{path.parent.name}: epoch {lines[-1]['epoch']} of {epochs}")
     return "; ".join(said) or "not begun"

@@ -121,16 +121,22 @@ def train_together(
         task: what for.
         config: how.
         seeds: one after another, as 0, 1, 2.
-        path: of a folder, where the fleet gets one.
+        path: of a folder, where the fleet gets one, and in it each model.
         **options: of `train`.
 
     Returns:
         As `train_in_turn`; seconds, errors in training, and the averages in the metrics
         are those of the fleet.
+
+    Raises:
+        ValueError: if seeds do not follow each other.
     """
-    here, S = path / "fleet", len(seeds)
+    first, S = seeds[0], len(seeds)
+    if [*seeds] != [*range(first, first + S)]:
+        raise ValueError(f"seeds are {[*seeds]}; a fleet takes them one after another")
+    here = path / f"fleet-{first}-{seeds[-1]}"
     joined = join([new_model(model, seed) for seed in seeds])
-    how = replace(config, seed=seeds[0])
+    how = replace(config, seed=first)
     done = train(joined, task, how, here, trainer=FleetTrainer, **options, together=S)
     like = stacked(joined)
     weights, _ = files.read_tensors(here / files.WEIGHTS, like)
@@ -145,6 +151,7 @@ def train_together(
         epoch, _, error = min(curve, key=lambda point: point[2])
         own = {"train": done["train"] | {"seed": seed}, "curve": curve}
         own |= {"validation_error": error, "best_epoch": epoch}
+        best.save_pretrained(here / f"seed-{seed}", done | own, overwrite=True)
         runs.append((best.to(files.choose_device(config.device)).eval(), done | own))
     return runs
 
@@ -170,7 +177,6 @@ class FleetTrainer(Trainer):
         self.best = {k: v.to(device) for k, v in stacked(model).items()}
         self.best_errors = torch.full((S,), 101.0, device=device)  # percent: none yet
         super().__init__(model, task, config)
-        task.prepare(self.single)
 
     def _order(self, epoch: int, seed: int | None = None) -> Tensor:
         """Shuffle the examples for an epoch, for each model: (S, examples)."""

@@ -155,15 +155,21 @@ def hybrid_loss(
         TypeError: if an argument is of the wrong kind.
         ValueError: if a name is unknown, a share out of range, `out` is of one image
             without a leading size, labels or M do not fit it, it was paid NaN, or
-            leave-one-out has but one rollout of an image.
+            leave-one-out or distillation has but one rollout of an image.
     """
     check_out(out, labels, num_rollouts)
+    alone = labels is None or labels.dim() == 2 or len(labels) == len(out["values"])
+    if distillation and alone:
+        raise ValueError(
+            f"distillation is {distillation}, from the rollouts of an image: give "
+            "labels (B,), and 2 rollouts or more of each image"
+        )
     how = baseline, reward, step_loss, num_rollouts, distillation
     return combine(out, labels, *how)
 
 
 def combine(
-    out, labels, baseline, reward, step_loss, num_rollouts, distillation=0.0
+    out, labels, baseline, reward, step_loss, num_rollouts, distillation
 ) -> Losses:
     """Give the `hybrid_loss`, unchecked: it never waits for the device."""
     values, (N, T) = out["values"], out["step_logits"].shape[:2]
@@ -215,8 +221,8 @@ def taught(
         aims = targets
         share = (labels >= 0) / (labels >= 0).sum(dim=1, keepdim=True).clamp(min=1)
     if step_loss:
-        aims = aims.transpose(1, 2) if aims.dim() == 3 else aims
-        steps = cross_entropy(every.transpose(1, 2), aims, reduction="none")
+        flat = every.flatten(0, 1), aims.flatten(0, 1)  # (N·T, A), and (N·T,) or so
+        steps = cross_entropy(*flat, reduction="none").view(N, T)
         task = (1 - step_loss) * task + step_loss * (steps * share).sum(dim=1).mean()
     if reward == "per-step":
         return task, (every.argmax(-1) == targets) * share

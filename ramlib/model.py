@@ -85,6 +85,13 @@ class RAMConfig:
                 f"identity_init is {self.identity_init}, but core={self.core!r} has no "
                 "matrix to start near the identity; set it to 0"
             )
+        learned = ("learn_first_location", "location_gradient", "location_hidden_size")
+        given = [name for name in learned if getattr(self, name)]
+        if given and self.location_policy == "uniform":
+            raise ValueError(
+                f"{given[0]} is {getattr(self, given[0])}, but a location_policy of "
+                "'uniform' learns nothing; leave it at its default"
+            )
 
 
 class RecurrentAttentionModel(Pretrained, nn.Module):
@@ -106,8 +113,9 @@ class RecurrentAttentionModel(Pretrained, nn.Module):
             c.glimpse_size, planes, c.glimpse_hidden_size, D, c.glimpse_encoder
         )
         self.core = networks.CoreNetwork(D, c.core, c.identity_init)
-        policies = networks.LocationNetwork, networks.UniformLocations
-        self.location_network = policies[c.location_policy == "uniform"](
+        kinds = {"normal": networks.LocationNetwork}
+        kinds["uniform"] = networks.UniformLocations
+        self.location_network = kinds[c.location_policy](
             D, c.location_std, c.location_hidden_size
         )
         self.value_network = networks.ValueNetwork(D)

@@ -226,6 +226,10 @@ class UniformLocations(LocationNetwork):
     Its places are uniform in [-1, 1]²; without noise it looks at the centre.
     """
 
+    def mean(self, hidden: Tensor) -> Tensor:
+        """Give the middle of all places, the centre: (..., D) -> (..., 2)."""
+        return hidden.new_zeros(*hidden.shape[:-1], 2)
+
     def draw(self, shape, generator: torch.Generator | None = None, device=None):
         """Draw the noise of choices: `(*shape, 2)`, uniform in [-1, 1]²."""
         return torch.rand(*shape, 2, generator=generator, device=device) * 2 - 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +45,7 @@ class RivalConfig:
 
     kind: Literal["connected", "convolutional", "modern"]
     width: checks.Width = 256
-    image_size: checks.Count = 28
+    image_size: Annotated[int, checks.Range(10, 16_384)] = 28
     num_actions: checks.Width = 10
 
     def __post_init__(self):
@@ -60,17 +60,12 @@ class Rival(Pretrained, nn.Module):
     def __init__(self, config: RivalConfig):
         super().__init__()
         self.config = config
-        H, W, D, A = (
-            config.image_size,
-            config.image_size,
-            config.width,
-            config.num_actions,
-        )
+        side, D, A = config.image_size, config.width, config.num_actions
         if config.kind == "connected":
-            inner = nn.Linear(H * W, D), nn.ReLU(), nn.Linear(D, D), nn.ReLU()
+            inner = nn.Linear(side**2, D), nn.ReLU(), nn.Linear(D, D), nn.ReLU()
             layers = nn.Flatten(), *inner, nn.Linear(D, A)
         elif config.kind == "convolutional":
-            K = ((H - 10) // 5 + 1) ** 2  # places of a filter
+            K = ((side - 10) // 5 + 1) ** 2  # places of a filter
             see = nn.Conv2d(1, 8, kernel_size=10, stride=5), nn.ReLU(), nn.Flatten()
             layers = *see, nn.Linear(8 * K, D), nn.ReLU(), nn.Linear(D, A)
         else:
@@ -93,7 +88,7 @@ class Rival(Pretrained, nn.Module):
         return self.layers(images / 255)
 
 
-def evaluate(model: Rival, data: Images, protocol: str = "mean") -> dict:
+def evaluate(model: Rival, data: Images) -> dict:
     """Measure the error on a set, as `ramlib.evaluation.evaluate` does in one pass."""
     wrong, batch_size = 0, 500
     with torch.inference_mode():
@@ -101,14 +96,29 @@ def evaluate(model: Rival, data: Images, protocol: str = "mean") -> dict:
             part = data[start : start + batch_size].to(model.device)
             wrong += int((model(part.images).argmax(-1) != part.labels).sum())
     count = {"wrong": wrong, "count": len(data)}
-    return {"protocol": protocol, "error": 100 * wrong / len(data), **count}
+    return {"protocol": "mean", "error": 100 * wrong / len(data), **count}
 
 
 class RivalTask(ImageTask):
     """Classify still images, seen as a whole."""
 
     def prepare(self, model: Rival) -> None:
-        """Move the images to the model's device."""
+        """Move the images to the model's device.
+
+        Raises:
+            ValueError: if they are not grey squares of the model's size, or have more
+                classes than it.
+        """
+        c, shape = model.config, tuple(self.train.images.shape[1:])
+        if self.config.task != "plain":
+            shape = (*shape[:1], self.config.canvas, self.config.canvas)
+        classes = self.train.num_classes
+        if shape != (1, c.image_size, c.image_size) or c.num_actions < classes:
+            raise ValueError(
+                f"the rival has image_size={c.image_size} and "
+                f"num_actions={c.num_actions}, but the images have shape {shape} and "
+                f"{classes} classes"
+            )
         self.train = self.train.to(model.device)
         self.validation = self.validation.to(model.device)
 

@@ -86,15 +86,14 @@ class TrainConfig:
 
     def __post_init__(self):
         checks.check_fields(self)
-        alone = "baseline is 'leave-one-out'" * (self.baseline == "leave-one-out")
-        alone = alone or f"distillation is {self.distillation}" * (
-            self.distillation > 0
-        )
-        if alone and self.num_rollouts < 2:
-            raise ValueError(
-                f"{alone}, among rollouts of an image, but num_rollouts is "
-                f"{self.num_rollouts}; set it to 2 or more"
-            )
+        for name, others in (("baseline", "leave-one-out"), ("distillation", None)):
+            value = getattr(self, name)
+            among = value == others if others else value > 0
+            if among and self.num_rollouts < 2:
+                raise ValueError(
+                    f"{name} is {value!r}, among rollouts of an image, but "
+                    f"num_rollouts is {self.num_rollouts}; set it to 2 or more"
+                )
 
 
 class Task(Protocol):
@@ -173,7 +172,7 @@ def train(
     stated = {"model": asdict(model.config), "task": task.record()}
     stated |= {"train": asdict(config), "about": about}
     run = RunFolder(Path(path), stated, resume)
-    with run, settings(config.threads) as interrupted:
+    with run, settings(config) as interrupted:
         trainer = (trainer or Trainer)(model, task, config)
         before = time.perf_counter()
         if run.has(LAST):
@@ -237,9 +236,13 @@ class Trainer:
         self.model, self.task = model.to(self.device).train(), task
         task.prepare(model)
         self.groups = parameter_groups(model)
-        self.std = getattr(
-            getattr(model, "location_network", None), "std", torch.zeros(())
-        )
+        looking = getattr(model, "location_network", None)
+        self.std = None if looking is None else looking.std
+        if looking is None and config.final_location_std is not None:
+            raise ValueError(
+                f"final_location_std is {config.final_location_std}, but the model has "
+                "no location network; leave it out"
+            )
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
         self.optimizer = adamw(model, config, self.learning_rate)
         self.sums = torch.zeros(len(STATISTICS) + 1, device=self.device)
@@ -348,7 +351,7 @@ class Trainer:
             "validation_error": error,
             "best": best,
             "learning_rate": self.learning_rate.item(),
-            "location_std": self.std.item(),
+            "location_std": None if self.std is None else self.std.item(),
         }
 
     def validate(self) -> float:
@@ -401,7 +404,7 @@ def train_in_turn(
     config: TrainConfig,
     seeds: Sequence[int],
     path: Path,
-    kind: type | None = None,
+    kind: type[nn.Module] | None = None,
     **options,
 ) -> list[tuple[nn.Module, dict]]:
     """Train a model with each of several seeds, one after another.
@@ -431,7 +434,7 @@ def train_in_turn(
     return runs
 
 
-def new_model(config: Any, seed: int, kind: type | None = None):
+def new_model(config: Any, seed: int, kind: type[nn.Module] | None = None):
     """Make a model of a config, whose first weights follow from a seed alone."""
     with torch.random.fork_rng(devices=[]):  # leave the caller's generator alone
         torch.manual_seed(mix(seed, "weights"))
@@ -504,15 +507,16 @@ def captured(
 
 
 @contextlib.contextmanager
-def settings(threads: int) -> Iterator[threading.Event]:
+def settings(config: TrainConfig) -> Iterator[threading.Event]:
     """Use so many threads, and TensorFloat-32 on a GPU, for the time of a training.
 
     Ctrl-C sets the flag, so that no step is cut in two.
     """
     flag, before = threading.Event(), torch.get_num_threads()
     precision = torch.get_float32_matmul_precision()
-    torch.set_num_threads(threads or before)
-    torch.set_float32_matmul_precision("high")
+    torch.set_num_threads(config.threads or before)
+    if files.choose_device(config.device).type == "cuda":
+        torch.set_float32_matmul_precision("high")
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
 

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from ramlib import (
 from ramlib.data import DataUnavailableError
 from ramlib.evaluation import PROTOCOLS, evaluate
 from ramlib.experiments import EXPERIMENTS, PRESETS, Experiment, Preset
+from ramlib.rivals import Rival, RivalConfig
+from ramlib.rivals import evaluate as evaluate_rival
 from ramlib.runs import LAST, read_metrics
 from ramlib.tasks import ImageConfig
 from ramlib.training import TrainConfig
@@ -348,13 +351,14 @@ def test_seeds_can_be_recorded_one_after_another(experiment, capsys):
     expected = files.read_json(experiment / "metrics.json")
     weights = load_file(experiment / files.WEIGHTS)
     shutil.rmtree(experiment)
-    assert run(*REPRODUCE, "--seeds", 4) == 0
-    assert run(*REPRODUCE, "--seeds", 5, 3) == 0
+    best = expected["shipped"]  # first, so that its weights have to be kept
+    assert run(*REPRODUCE, "--seeds", best) == 0
+    assert run(*REPRODUCE, "--seeds", *({3, 4, 5} - {best})) == 0
     found = files.read_json(experiment / "metrics.json")
     for record in (found, expected):  # all else is the same
         for one in record["runs"]:
             del one["seconds"]
-    assert found | {"train": 0} == expected | {"train": 0}
+    assert found == expected
     shipped = load_file(experiment / files.WEIGHTS)
     assert all(torch.equal(shipped[key], weights[key]) for key in weights)
     capsys.readouterr()
@@ -368,6 +372,59 @@ def test_seeds_can_be_recorded_one_after_another(experiment, capsys):
     assert run(*REPRODUCE, "--seeds", 4, "--folder", "longer") == 2
     assert "was recorded with another train" in capsys.readouterr().err
     assert files.read_json(experiment / "metrics.json")["runs"] != []
+
+
+def test_a_record_that_does_not_fit_is_refused_before_the_training(experiment, capsys):
+    assert run(*REPRODUCE, "--seeds", 3) == 0
+    before = contents(experiment)
+    for part in ("train", "task"):
+        found = files.read_json(experiment / "metrics.json")
+        files.write_json(experiment / "metrics.json", found | {part: {"epochs": 9}})
+        assert run(*REPRODUCE, "--seeds", 4, "--folder", "other") == 2
+        assert f"was recorded with another {part}" in capsys.readouterr().err
+        files.write_json(experiment / "metrics.json", found)
+    del found["shipped"]
+    files.write_json(experiment / "metrics.json", found)
+    assert run(*REPRODUCE, "--seeds", 4, "--folder", "other") == 2
+    assert "lacks {'shipped'}" in capsys.readouterr().err
+    assert not Path("other").exists()
+    assert contents(experiment).keys() == before.keys()
+
+
+@pytest.mark.parametrize("ships", [True, False])
+def test_on_a_gpu_the_seeds_are_trained_side_by_side(experiment, monkeypatch, ships):
+    known = EXPERIMENTS["mnist-6x8x8"]
+    model = dataclasses.replace(known.preset.model, core="rnn")  # a GRU cannot
+    preset = known.preset._replace(model=model)
+    EXPERIMENTS["mnist-6x8x8"] = Experiment(preset, (3, 4), ships)
+
+    def choose(device):
+        return types.SimpleNamespace(type="cuda")
+
+    one_of_ours = types.SimpleNamespace(**vars(files) | {"choose_device": choose})
+    monkeypatch.setattr(cli, "files", one_of_ours)
+    assert run(*REPRODUCE) == 0
+    found = files.read_json(experiment / "metrics.json")
+    assert [one["about"]["together"] for one in found["runs"]] == [2, 2]
+    made = [path.name for path in Path("runs/mnist-6x8x8").iterdir() if path.is_dir()]
+    assert made == ["fleet-3-4"]
+    assert (experiment / files.WEIGHTS).is_file() == ships
+    shutil.rmtree(experiment)
+    assert experiments.state("mnist-6x8x8") == "fleet-3-4: epoch 1 of 1"
+
+
+def test_a_rival_is_reproduced_and_recorded(experiment, capsys):
+    images = EXPERIMENTS["mnist-6x8x8"].preset.images
+    small = Preset(RivalConfig("connected", 8), images, TrainConfig(1, 400))
+    EXPERIMENTS["mnist-6x8x8"] = Experiment(small, (0, 1))
+    assert run(*REPRODUCE) == 0
+    assert [path.name for path in experiment.iterdir()] == ["metrics.json"]
+    found = files.read_json(experiment / "metrics.json")
+    model = Rival.from_pretrained(Path("runs/mnist-6x8x8/seed-1"))
+    error = evaluate_rival(model, images.fixed("test"))["error"]
+    assert found["test"].keys() == {"mean"}
+    assert found["test"]["mean"]["errors"][1] == error
+    assert "mnist-6x8x8: recorded" in capsys.readouterr().out
 
 
 def test_the_state_of_every_experiment_is_listed(experiment, capsys):

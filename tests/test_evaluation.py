@@ -91,3 +91,14 @@ def test_a_model_that_gives_nan_or_does_not_fit_has_no_error():
     colour = new_model(dataclasses.replace(TINY, num_channels=3), 0)
     with pytest.raises(ValueError, match="3 channel"):
         evaluate(colour, images("test"))
+
+
+def test_a_uniform_policy_has_no_mean_to_aim_at(model):
+    uniform = new_model(dataclasses.replace(TINY, location_policy="uniform"), 0).eval()
+    uniform.load_state_dict(model.state_dict())
+    data = images("test")
+    aimed, thrown = (evaluate(uniform, data, protocol=p) for p in ("mean", "sampled"))
+    assert aimed["wrong"] == thrown["wrong"]
+    draws = uniform.draw(300, seeded(0)) | {"action": torch.zeros(300, 2, 10)}
+    at_the_centre = uniform(data.images, draws=draws, deterministic=True)
+    assert aimed["wrong"] != (at_the_centre["logits"].argmax(-1) != data.labels).sum()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ramlib import RAMConfig, files, fleet, runs, training
+from ramlib import RAMConfig, RecurrentAttentionModel, files, fleet, runs, training
 from ramlib.evaluation import evaluate
 from ramlib.experiments import PRESETS
 from ramlib.losses import combine
@@ -55,10 +55,14 @@ def test_a_step_of_a_fleet_is_a_step_of_each_model(kind):
             rollout(model, task.world(model, part), part),
             part["labels"], *RULE.values(), M, 0.3,
         ).total.backward()  # fmt: skip
-        bias = model.core.state_dict(keep_vars=True).popitem()[1]
-        unclipped = bias.grad.clone()
+        for group in one.groups:
+            torch.nn.utils.clip_grad_norm_(group, 0.05)
+        by_hand = [
+            None if p.grad is None else p.grad.clone() for p in model.parameters()
+        ]
         one.update(part)
-        assert not torch.allclose(bias.grad, unclipped)
+        for p, gradient in zip(model.parameters(), by_hand, strict=True):
+            torch.testing.assert_close(p.grad, gradient)
         for p, joined, old in zip(
             model.parameters(), joint.model.parameters(), before, strict=True
         ):
@@ -70,6 +74,11 @@ def test_a_step_of_a_fleet_is_a_step_of_each_model(kind):
             torch.testing.assert_close(
                 joined[s] - old[s], p - old[s], rtol=1e-4, atol=1e-6
             )
+
+
+def assert_equal(one, other):
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def seeded(seed):
@@ -116,6 +125,13 @@ def test_what_cannot_be_joined_is_refused(models, says):
         fleet.join([new_model(config, 0) for config in models])
 
 
+@pytest.mark.parametrize("seeds", [(0, 2), (1, 0), (4, 4)])
+def test_seeds_that_do_not_follow_each_other_are_refused(seeds, tmp_path):
+    with pytest.raises(ValueError, match="one after another"):
+        fleet.train_together(SMALL, a_task(), a_config(), seeds, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 class Killed(Exception):
     pass
 
@@ -124,12 +140,12 @@ def test_seeds_trained_together_are_recorded_like_those_in_turn_and_resume(tmp_p
     options = {"progress": False, "resume": True}
     whole = tmp_path / "whole"
     together = fleet.train_together(
-        SMALL, a_task(), a_config(), (5, 6), whole, **options
+        SMALL, a_task(), a_config(seed=0), (5, 6), whole, **options
     )
     in_turn = training.train_in_turn(
-        SMALL, a_task(), a_config(), (5, 6), tmp_path / "turn", **options
+        SMALL, a_task(), a_config(seed=0), (5, 6), tmp_path / "turn", **options
     )
-    lines = runs.read_metrics(whole / "fleet")
+    lines = runs.read_metrics(whole / "fleet-5-6")
     assert [line["epoch"] for line in lines] == [2, 4]
     for s, ((model, done), (_, alone)) in enumerate(
         zip(together, in_turn, strict=True)
@@ -146,6 +162,11 @@ def test_seeds_trained_together_are_recorded_like_those_in_turn_and_resume(tmp_p
         assert min(alone["curve"], key=lambda point: point[2])[2] == pytest.approx(
             alone["validation_error"], abs=1e-5
         )
+        saved = RecurrentAttentionModel.from_pretrained(
+            whole / f"fleet-5-6/seed-{5 + s}"
+        )
+        assert saved.metrics["validation_error"] == done["validation_error"]
+        assert_equal(saved.state_dict(), model.state_dict())
         error = evaluate(model, a_task().validation)["error"]
         assert error == pytest.approx(done["validation_error"], abs=1e-5)
     assert lines[0]["validation_error"] == pytest.approx(
@@ -167,10 +188,13 @@ def test_seeds_trained_together_are_recorded_like_those_in_turn_and_resume(tmp_p
             **options,
         )
     fleet.train_together(
-        SMALL, a_task(), a_config(checkpoint_every=1), (5, 6), cut, **options
+        SMALL, a_task(), a_config(seed=0, checkpoint_every=1), (5, 6), cut, **options
     )
     for name in (files.WEIGHTS, runs.LAST):
-        one, other = load_file(whole / "fleet" / name), load_file(cut / "fleet" / name)
+        one, other = (
+            load_file(whole / "fleet-5-6" / name),
+            load_file(cut / "fleet-5-6" / name),
+        )
         assert one.keys() == other.keys()
         assert all(torch.equal(one[key], other[key]) for key in one), name
 

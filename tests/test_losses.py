@@ -122,7 +122,9 @@ def test_every_loss_equals_its_definition(seed):
     baseline = pick.choice(["value", "none", "leave-one-out"] if M > 1 else ["value"])
     how = {"baseline": baseline, "reward": pick.choice(["final", "per-step"])}
     how["step_loss"] = pick.choice([0.0, 0.3, 1.0])
-    how["distillation"] = pick.choice([0.0, 0.0, 0.6, 1.0])
+    how["distillation"] = 0.0
+    if M > 1 and taught == "once":
+        how["distillation"] = pick.choice([0.0, 0.6, 1.0])
     out = made_up_out(B * M, T, first, taught == "never" or pick.random() < 0.5)
     labels = {"once": torch.randint(0, 3, (B,)), "never": None}.get(taught)
     if taught == "every":
@@ -135,6 +137,30 @@ def test_every_loss_equals_its_definition(seed):
     for got, part in zip(losses[1:], expected, strict=True):
         torch.testing.assert_close(got.double(), torch.as_tensor(part).double())
     torch.testing.assert_close(losses.total, sum(losses[1:4]))
+
+
+def test_no_gradient_reaches_what_the_rollouts_say_on_average():
+    torch.manual_seed(0)
+    out, labels = made_up_out(6, 3, False, False), torch.tensor([0, 1, 2])
+    every = out["step_logits"].requires_grad_()
+    out["logits"] = every[:, -1]
+    how = {"step_loss": 0.4, "distillation": 0.7}
+    hybrid_loss(out, labels, **how).task.backward()
+    said = (
+        every.detach().softmax(-1).unflatten(0, (3, 2)).mean(1).repeat_interleave(2, 0)
+    )
+    aims = (
+        0.3 * torch.eye(3).double()[labels.repeat_interleave(2)][:, None] + 0.7 * said
+    )
+    share = torch.tensor([0.4 / 3, 0.4 / 3, 0.6 + 0.4 / 3]).double()[:, None] / 6
+    torch.testing.assert_close(every.grad, share * (every.detach().softmax(-1) - aims))
+
+
+def test_distillation_needs_rollouts_of_an_image():
+    out = made_up_out(4, 3, False, False)
+    for labels in (torch.zeros(4).long(), torch.zeros(4, 3).long()):
+        with pytest.raises(ValueError, match=r"distillation is 0\.5, from the roll"):
+            hybrid_loss(out, labels, distillation=0.5)
 
 
 # --- finite differences ---------------------------------------------------------------

@@ -305,6 +305,23 @@ def test_rollouts_equal_images_repeated_by_hand_side_by_side(options):
 # --- compiling, saving and loading ----------------------------------------------------
 
 
+def test_a_share_of_the_policy_s_gradient_goes_on_into_the_core():
+    gradients, outs = {}, []
+    for share in (0.0, 0.3, 1.0):
+        model, images = both({"location_gradient": share})
+        draws = drawn(model, 4)
+        out = model(images, draws=draws)
+        labels = torch.tensor([0, 1, 2, 3])
+        hybrid_loss(out, labels, baseline="none").total.backward()
+        gradients[share] = model.core.hidden_to_hidden.weight.grad
+        outs.append({k: v.detach() for k, v in out.items()})
+    for out in outs[1:]:
+        assert_same(out, outs[0], **EQUAL)
+    mixed = 0.7 * gradients[0.0] + 0.3 * gradients[1.0]
+    torch.testing.assert_close(gradients[0.3], mixed)
+    assert not torch.allclose(gradients[0.0], gradients[1.0])
+
+
 def test_a_training_step_compiles_as_one_graph():
     torch._dynamo.reset()
     (model, images), labels = both({}), torch.tensor([0, 1, 2, 3])
@@ -313,7 +330,7 @@ def test_a_training_step_compiles_as_one_graph():
 
     def step(table, labels, draws):
         out = rollout(model, Still(model.sensor, table, draws), draws)
-        return combine(out, labels, *how.values(), None).total
+        return combine(out, labels, *how.values(), None, 0.0).total
 
     compiled = torch.compile(step, backend="eager", fullgraph=True)
     # The model runs the same loop.

@@ -92,6 +92,10 @@ def test_uniform_places_are_the_noise_and_teach_nothing():
     assert not torch.equal(other, noise)
     model = RecurrentAttentionModel(RAMConfig(location_policy="uniform"))
     assert type(model.location_network) is networks.UniformLocations
+    trace = model.look(torch.zeros(2, 28, 28), first_location=torch.ones(2))
+    assert not trace.means[:, 1:].any() and not trace.locations[:, 1:].any()
+    with pytest.raises(ValueError, match=r"location_gradient is 0\.5, but a loc"):
+        RAMConfig(location_policy="uniform", location_gradient=0.5)
 
 
 def test_the_action_network_gives_the_categorical_distribution():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from ramlib import files, rivals, runs
+from ramlib import RAMConfig, files, rivals, runs
 from ramlib.data import cluttered
 from ramlib.experiments import EXPERIMENTS
 from ramlib.rivals import Rival, RivalConfig, RivalTask, RivalTrainer
@@ -48,14 +48,41 @@ def test_a_rival_has_the_parameters_of_its_kind(size):
     assert model(images).shape == (3, 10)
 
 
+def work(config):
+    """Count the multiplications of a `RAMConfig` for one image, by its equations."""
+    D, G, T = config.hidden_size, config.glimpse_hidden_size, config.num_glimpses
+    patch = config.num_scales * config.glimpse_size**2
+    core = 8 * D * D if config.core == "lstm" else 2 * D * D
+    inner = config.location_hidden_size
+    place = D * inner + 2 * (inner or D)
+    return T * (G * patch + 2 * G + 2 * G * D + core + place) + D * config.num_actions
+
+
 def test_the_modern_rivals_are_no_larger_than_the_model_or_do_as_much():
-    for name in ("mnist", "cluttered60", "cluttered100"):
+    assert work(RAMConfig()) == 6 * 205_568 + 2_560
+    tasks = ("mnist", "translated60", "cluttered60", "cluttered100")
+    looking = ("mnist-6x8x8", *(f"{name}-8x12x12-tuned" for name in tasks[1:]))
+    for name, model in zip(tasks, looking, strict=True):
         config = EXPERIMENTS[f"{name}-modern"].preset.model
         assert sum(p.numel() for p in Rival(config).parameters()) < 209_421
         config = EXPERIMENTS[f"{name}-equal"].preset.model
         side, D = config.image_size, config.width
-        expected = 9 * (D + D * D) * side**2 + 40 * D  # pooling halves the side
-        assert operations(Rival(config), side) == expected
+        found = operations(Rival(config), side)
+        assert found == 9 * (D + D * D) * side**2 + 40 * D  # pooling halves the side
+        assert 0.8 < found / work(EXPERIMENTS[model].preset.model) < 1
+
+
+@pytest.mark.parametrize("config", [{"image_size": 40}, {"num_actions": 5}])
+def test_a_rival_that_does_not_fit_is_refused(config):
+    model = Rival(RivalConfig("connected", 8, **config))
+    how = TrainConfig(1, 50, device="cpu")
+    with pytest.raises(ValueError, match=r"but the images have shape \(1, 28, 28\)"):
+        RivalTrainer(model, a_task(), how)
+    narrowing = TrainConfig(1, 50, device="cpu", final_location_std=0.1)
+    with pytest.raises(ValueError, match="no location network"):
+        RivalTrainer(Rival(RivalConfig("connected", 8)), a_task(), narrowing)
+    with pytest.raises(ValueError, match="image_size is 9"):
+        RivalConfig("convolutional", image_size=9)
 
 
 def test_the_paper_s_convolution_is_the_paper_s():

@@ -8,13 +8,6 @@ from __future__ import annotations
 
 import statistics
 
-NAMES = {
-    "mnist": "MNIST, 28 × 28",
-    "translated60": "Translated, 60 × 60",
-    "cluttered60": "Cluttered, 60 × 60",
-    "cluttered100": "Cluttered, 100 × 100",
-}
-CONNECTED = "two fully connected layers of {}"
 # The paper, NIPS 2014 and arXiv v1, and the best that others report for this model.
 PAPER = {
     "mnist": """
@@ -59,8 +52,8 @@ OTHERS = {  # on a clean set, by their own report
     ("cluttered100", "8"): "5.9",
 }
 RIVALS = {
-    "connected64": CONNECTED.format(64),
-    "connected256": CONNECTED.format(256),
+    "connected64": "two fully connected layers of 64",
+    "connected256": "two fully connected layers of 256",
     "convolutional": "the paper's convolutions",
     "modern": "modern convolutions, fewer weights",
     "equal": "modern convolutions, equal work",
@@ -82,7 +75,7 @@ def cell(found: dict | None, protocol: str = "mean") -> str:
 
 def paper_table(task: str, shipped: dict[str, dict]) -> str:
     """Give a table of the paper, with what is recorded, as Markdown."""
-    titles = ["test error, %", "NIPS", "arXiv v1", "others", "ours, the paper's model"]
+    titles = ["test error, %", "NIPS", "arXiv v1", "others", "ours, as the paper"]
     lines = [f"| {' | '.join([*titles, 'ours, tuned'])} |", "|---|--:|--:|--:|--:|--:|"]
     rows = [line.split("|") for line in PAPER[task].strip().splitlines()]
     rows += [[name, "–", "–"] for name in ("modern", "equal")]
@@ -92,7 +85,7 @@ def paper_table(task: str, shipped: dict[str, dict]) -> str:
             title, ours = RIVALS[row], cell(shipped.get(f"{task}-{row}"))
         elif row == "random":
             title = "RAM, 8 random glimpses"
-            ours = cell(shipped.get(f"{task}-8x{patch}-random"), "sampled")
+            ours = cell(shipped.get(f"{task}-8x{patch}-random"))
         else:
             title, name = f"RAM, {row} glimpses", f"{task}-{row}x{patch}"
             ours = cell(shipped.get(name))

@@ -123,7 +123,7 @@ def use_records(app, config) -> None:
         "minutes": {number: one["reading"] for number, one in chapters.items()},
         "shipped": shipped,
         "results": tables.results_table(shipped),
-        "paper": {task: tables.paper_table(task, shipped) for task in tables.NAMES},
+        "paper": {task: tables.paper_table(task, shipped) for task in tables.PAPER},
         "workload": workload_table(chapters),
     }
 
