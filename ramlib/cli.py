@@ -25,7 +25,6 @@ from ramlib.checks import Seed, check, checked, from_dict
 from ramlib.evaluation import PROTOCOLS
 from ramlib.experiments import EXPERIMENTS, PRESETS, check_same, record, state
 from ramlib.model import RAMConfig, RecurrentAttentionModel
-from ramlib.rivals import Rival, RivalConfig, RivalTask, RivalTrainer
 from ramlib.tasks import ImageConfig, ImageTask
 from ramlib.training import TrainConfig
 
@@ -241,18 +240,17 @@ def reproduce(
     how = dataclasses.replace(how, device=device, threads=threads)
     options = {"resume": True, "progress": not quiet, "experiment": name}
 
-    def earlier() -> (
-        dict | None
-    ):  # read late: another seed may have been recorded since
+    def earlier() -> dict | None:
+        """Read what is recorded; late, for another seed may have been since."""
         return files.read_json(recorded) if some and recorded.is_file() else None
 
     on_gpu = files.choose_device(device).type == "cuda"
     run = fleet.train_together if on_gpu else training.train_in_turn
-    rival = isinstance(config, RivalConfig)
-    task = (RivalTask if rival else ImageTask).of(images)
+    rival = isinstance(config, rivals.RivalConfig)
+    task = (rivals.RivalTask if rival else ImageTask).of(images)
     if rival:
-        run = functools.partial(training.train_in_turn, kind=Rival)
-        options["trainer"] = RivalTrainer
+        run = functools.partial(training.train_in_turn, kind=rivals.Rival)
+        options["trainer"] = rivals.RivalTrainer
     now = {"model": config, "train": how}
     parts = {part: dataclasses.asdict(value) for part, value in now.items()}
     if before := earlier():

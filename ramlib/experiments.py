@@ -54,15 +54,9 @@ LONG = replace(
     COMPARED, epochs=120, batch_size=128, final_location_std=0.03, evaluate_every=2
 )
 # The tuned line: it sees no more than the others, and looks by the same REINFORCE.
-TUNED = RAMConfig(
-    glimpse_size=12,
-    num_scales=3,
-    num_glimpses=8,
-    core="lstm",
-    location_hidden_size=128,
-    learn_first_location=True,
-    location_gradient=0.3,
-)
+CHOOSING = {"location_hidden_size": 128, "learn_first_location": True}
+CHOOSING["location_gradient"] = 0.3
+TUNED = RAMConfig(12, num_scales=3, num_glimpses=8, core="lstm", **CHOOSING)
 TUNING = replace(
     COMPARED,
     batch_size=512,
@@ -95,13 +89,7 @@ PRESETS = {
         replace(WIDE, num_scales=4, num_glimpses=8), CANVASES["cluttered100"], COMPARED
     ),
     "mnist-tuned": Preset(
-        replace(
-            MNIST[0],
-            num_glimpses=7,
-            location_hidden_size=128,
-            learn_first_location=True,
-            location_gradient=0.3,
-        ),
+        replace(MNIST[0], num_glimpses=7, **CHOOSING),
         MNIST[1],
         replace(
             LONG,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ramlib import checks
-from ramlib.data import Images, cluttered
+from ramlib.data import Images
 from ramlib.files import Pretrained
 from ramlib.losses import Losses
 from ramlib.tasks import ImageTask
@@ -119,16 +119,11 @@ class RivalTask(ImageTask):
                 f"num_actions={c.num_actions}, but the images have shape {shape} and "
                 f"{classes} classes"
             )
-        self.train = self.train.to(model.device)
-        self.validation = self.validation.to(model.device)
+        self.move(model.device)
 
     def draw(self, model, chosen: Tensor, M: int, generator) -> dict[str, Tensor]:
         """Draw the images (B, 1, H, W) and the labels (B,)."""
-        images, c = self.train.images[chosen], self.config
-        if c.task != "plain":
-            patches = c.num_patches if c.task == "cluttered" else 0
-            options = {"generator": generator}
-            images = cluttered(self.train, chosen, c.canvas, patches, **options)
+        images = self.shown(chosen, generator)
         return {"images": images, "labels": self.train.labels[chosen]}
 
     def evaluate(self, model: Rival) -> float:

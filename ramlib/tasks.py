@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import torch
 from torch import Tensor
 
 from ramlib.checks import NumPatches, Range, check_fields
@@ -111,10 +112,21 @@ class ImageTask:
                 f"num_actions={c.num_actions}, but the images have "
                 f"{images.num_channels} channel(s) and {images.num_classes} classes"
             )
-        self.train = self.train.to(model.device)
-        self.validation = self.validation.to(model.device)
+        self.move(model.device)
         if self.config.task == "plain":  # these never change: one table each, for all
             self.tables = model.sensor.prepare(self.train.images)
+
+    def move(self, device: torch.device) -> None:
+        """Move the images to a device."""
+        self.train, self.validation = self.train.to(device), self.validation.to(device)
+
+    def shown(self, chosen: Tensor, generator: torch.Generator) -> Tensor:
+        """Give images (B, C, H, W) to learn from as they are shown, on new canvases."""
+        c = self.config
+        if c.task == "plain":
+            return self.train.images[chosen]
+        patches = c.num_patches if c.task == "cluttered" else 0
+        return cluttered(self.train, chosen, c.canvas, patches, generator=generator)
 
     def record(self) -> dict:
         """Say which images, and how they are shown."""
@@ -129,15 +141,12 @@ class ImageTask:
 
     def draw(self, model, chosen: Tensor, M: int, generator) -> dict[str, Tensor]:
         """Draw the tables (B, C, H+1, W+1), the labels (B,) and the model's noise."""
-        c, images = self.config, self.train
-        if c.task == "plain":
+        if self.config.task == "plain":
             table = self.tables[chosen]
         else:
-            patches = c.num_patches if c.task == "cluttered" else 0
-            shown = cluttered(images, chosen, c.canvas, patches, generator=generator)
-            table = model.sensor.prepare(shown)
+            table = model.sensor.prepare(self.shown(chosen, generator))
         draws = model.draw(len(chosen) * M, generator)
-        return {**draws, "table": table, "labels": images.labels[chosen]}
+        return {**draws, "table": table, "labels": self.train.labels[chosen]}
 
     def world(self, model: RecurrentAttentionModel, batch: dict[str, Tensor]) -> Still:
         """Make the world of a batch."""

@@ -86,13 +86,13 @@ class TrainConfig:
 
     def __post_init__(self):
         checks.check_fields(self)
-        for name, others in (("baseline", "leave-one-out"), ("distillation", None)):
-            value = getattr(self, name)
-            among = value == others if others else value > 0
+        compared = {"baseline": self.baseline == "leave-one-out"}
+        compared["distillation"] = self.distillation > 0
+        for name, among in compared.items():
             if among and self.num_rollouts < 2:
                 raise ValueError(
-                    f"{name} is {value!r}, among rollouts of an image, but "
-                    f"num_rollouts is {self.num_rollouts}; set it to 2 or more"
+                    f"{name} is {getattr(self, name)!r}, among rollouts of an image, "
+                    f"but num_rollouts is {self.num_rollouts}; set it to 2 or more"
                 )
 
 
