@@ -67,6 +67,16 @@ TUNING = replace(
     distillation=0.3,
     evaluate_every=10,
 )
+BY_HEART = replace(  # where 50,000 digits are all there is, and can be learned so
+    TUNING,
+    epochs=80,
+    batch_size=256,
+    num_rollouts=8,
+    learning_rate=2e-3,
+    weight_decay=0.1,
+    final_location_std=0.03,
+    distillation=0.6,
+)
 FAIR = TrainConfig(epochs=40, batch_size=128, weight_decay=0.05)  # for rivals
 CANVASES = {
     "translated60": ImageConfig(task="translated", image_size=60),
@@ -89,19 +99,14 @@ PRESETS = {
         replace(WIDE, num_scales=4, num_glimpses=8), CANVASES["cluttered100"], COMPARED
     ),
     "mnist-tuned": Preset(
-        replace(MNIST[0], num_glimpses=7, **CHOOSING),
+        RAMConfig(num_glimpses=7, core="lstm", **CHOOSING),
         MNIST[1],
-        replace(
-            LONG,
-            learning_rate=2e-3,
-            weight_decay=0.1,
-            reward="per-step",
-            step_loss=0.2,
-            distillation=0.8,
-        ),
+        replace(BY_HEART, batch_size=128, step_loss=0.2, evaluate_every=5),
     ),
     "translated60-tuned": Preset(
-        TUNED, CANVASES["translated60"], replace(TUNING, epochs=90, distillation=0.5)
+        TUNED,
+        CANVASES["translated60"],
+        replace(BY_HEART, distillation=0.8, step_loss=0.3),
     ),
     "cluttered60-tuned": Preset(
         TUNED, CANVASES["cluttered60"], replace(TUNING, epochs=230)
@@ -142,7 +147,7 @@ def experiments() -> dict[str, Experiment]:
         preset = Preset(replace(model, num_glimpses=T), images, train)
         found[f"mnist-{T}x8x8"] = Experiment(preset, ships=T > 5)
     found["mnist-6x8x8-single"] = Experiment(PRESETS["mnist-single"])
-    found["mnist-7x8x8-tuned"] = Experiment(PRESETS["mnist-tuned"], (0,), ships=True)
+    found["mnist-7x8x8-tuned"] = Experiment(PRESETS["mnist-tuned"], ships=True)
     for name, images in CANVASES.items():
         wide = replace(WIDE, num_scales=4 if name == "cluttered100" else 3)
         for T in (4, 6, 8):
@@ -153,7 +158,7 @@ def experiments() -> dict[str, Experiment]:
             random = Preset(model, images, replace(LONG, baseline="value"))
             found[f"{name}-8x12x12-random"] = Experiment(random)
         tuned = PRESETS[f"{name}-tuned"]
-        found[f"{name}-8x12x12-tuned"] = Experiment(tuned, (0, 1), ships=True)
+        found[f"{name}-8x12x12-tuned"] = Experiment(tuned, ships=True)
     model, images, train = PRESETS["mnist-tuned"]
     train = replace(train, epochs=30, evaluate_every=1)
     for name, (of_model, of_training) in WITHOUT.items():
