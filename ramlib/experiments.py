@@ -130,6 +130,7 @@ WITHOUT: dict[str, tuple[dict, dict]] = {
     "-no-gradient": ({"location_gradient": 0.0}, {}),
     "-random-first": ({"learn_first_location": False}, {}),
     "-linear-location": ({"location_hidden_size": 0}, {}),
+    "-relu-core": ({"core": "rnn", "identity_init": 0.5}, {}),
     "-less-decay": ({}, {"weight_decay": 0.01}),
     "-slower": ({}, {"learning_rate": 1e-3}),
 }
@@ -160,7 +161,8 @@ def experiments() -> dict[str, Experiment]:
         tuned = PRESETS[f"{name}-tuned"]
         found[f"{name}-8x12x12-tuned"] = Experiment(tuned, ships=True)
     model, images, train = PRESETS["mnist-tuned"]
-    train = replace(train, epochs=30, evaluate_every=1)
+    model = replace(model, num_glimpses=6)
+    train = replace(train, epochs=30, num_rollouts=4, evaluate_every=1)
     for name, (of_model, of_training) in WITHOUT.items():
         preset = Preset(
             replace(model, **of_model), images, replace(train, **of_training)

@@ -54,6 +54,37 @@ def test_a_cell_is_that_of_its_record_and_of_its_line():
     assert six == ["1.12", "1.29", "–", "1.00", "–"]
 
 
+def test_what_is_changed_has_a_row_for_every_brief_training():
+    from paper_tables import BRIEF, CHANGED, changes_table
+
+    names = [name for name in EXPERIMENTS if name.startswith(BRIEF)]
+    assert sorted(names) == sorted(BRIEF + suffix for suffix in CHANGED)
+    test = {"mean": {"errors": [1.0, 1.5]}, "sampled": {"errors": [2.0, 2.0]}}
+    test["average"] = {"errors": [0.5, 0.5]}
+    found = rows(changes_table({f"{BRIEF}-slower": {"test": test, "runs": [{}, {}]}}))
+    _, *cells, seeds = found[f"`{BRIEF}-slower`"]
+    assert [cell.split("\u00a0")[0] for cell in cells] == ["1.25", "2.00", "0.50"]
+    assert seeds == "2"
+    assert found[f"`{BRIEF}`"][1:] == ["–"] * 4
+    whole, changed = EXPERIMENTS[BRIEF].preset, EXPERIMENTS[f"{BRIEF}-slower"].preset
+    assert changed.train.learning_rate == whole.train.learning_rate / 2
+
+
+def test_the_time_to_the_paper_s_figure_is_that_of_the_first_epoch_down_there():
+    from paper_tables import time_table
+
+    machine = {"threads": 1, "gpu": None}
+    run = {"seed": 2, "steps": 1000, "seconds": 600.0, "environment": machine}
+    curve = [[2, 9.0, 3.0], [4, 5.0, 1.12], [6, 4.0, 1.3], [8, 3.0, 0.9]]
+    train = {"epochs": 8, "batch_size": 500, "num_rollouts": 4}
+    runs = [run | {"curve": curve}, run, run | {"curve": curve[:1]}]
+    found = time_table({"mnist-6x8x8": {"train": train, "runs": runs}})
+    # Half of 1,000 steps of 2,000 rollouts, and of ten minutes.
+    expected = ["2", "4", "1.0", "5 min, 1 CPU thread"]
+    assert rows(found) == {"`mnist-6x8x8`": expected}
+    assert found.count("mnist-6x8x8") == 1
+
+
 def test_every_row_of_a_table_can_be_reproduced():
     from paper_tables import PAPER, paper_table
 

@@ -122,7 +122,9 @@ def use_records(app, config) -> None:
     config.myst_substitutions = {
         "minutes": {number: one["reading"] for number, one in chapters.items()},
         "shipped": shipped,
+        "changes": tables.changes_table(shipped),
         "results": tables.results_table(shipped),
+        "times": tables.time_table(shipped),
         "paper": {task: tables.paper_table(task, shipped) for task in tables.PAPER},
         "workload": workload_table(chapters),
     }
