@@ -76,6 +76,22 @@ def test_a_step_of_a_fleet_is_a_step_of_each_model(kind):
             )
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fleet_in_bfloat16_goes_nearly_the_same_way(kind):
+    averages = []
+    for precision in ("float32", "bfloat16"):
+        joined = fleet.join([new_model(KINDS[kind], seed) for seed in range(S)])
+        config = a_config(precision=precision, distillation=0.3)
+        trainer = fleet.FleetTrainer(joined, a_task(), config)
+        for trainer.step in range(3):
+            trainer.update(trainer.draw())
+        assert all(p.dtype == torch.float32 for p in joined.parameters())
+        averages.append(trainer.averages())
+    exact, rounded = averages
+    assert exact["loss"] != rounded["loss"]
+    assert rounded["task"] == pytest.approx(exact["task"], rel=0.01)
+
+
 def assert_equal(one, other):
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)

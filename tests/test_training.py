@@ -22,6 +22,7 @@ from ramlib import RAMConfig, RecurrentAttentionModel, files, runs, training
 from ramlib.data import digits, fixed_set
 from ramlib.evaluation import evaluate
 from ramlib.experiments import PRESETS
+from ramlib.rollout import rollout
 from ramlib.tasks import ImageConfig, ImageTask
 from ramlib.training import (
     STATISTICS,
@@ -198,6 +199,38 @@ def test_compiling_is_done_when_asked_and_changes_nothing(monkeypatch):
         torch.testing.assert_close(
             compiled.tensors()[name], tensor, rtol=1e-4, atol=1e-5
         )
+
+
+def test_bfloat16_rounds_the_products_and_leaves_the_weights():
+    trainers = [a_trainer(precision=x) for x in ("float32", "bfloat16", "bfloat16")]
+    for trainer in trainers:
+        trainer.update(trainer.draw())
+    exact, rounded, again = (trainer.tensors() for trainer in trainers)
+    assert all(tensor.dtype == exact[name].dtype for name, tensor in rounded.items())
+    assert all(torch.equal(again[name], tensor) for name, tensor in rounded.items())
+    loss = exact["averages"][0], rounded["averages"][0]
+    assert loss[0] != loss[1]
+    torch.testing.assert_close(*loss, rtol=0.02, atol=0)  # 8 bits: 0.4 % a product
+
+
+def test_labels_of_every_glimpse_are_learnt_and_their_share_that_is_wrong_counted():
+    class Twice(ImageTask):
+        """The class is asked for after the second and after the last glimpse."""
+
+        def draw(self, model, chosen, M, generator):
+            batch = super().draw(model, chosen, M, generator)
+            asked = torch.full((len(chosen) * M, model.config.num_glimpses), -100)
+            asked[:, [1, -1]] = batch["labels"].repeat_interleave(M)[:, None]
+            return {**batch, "labels": asked}
+
+    trainer = a_trainer(task=Twice(images("train"), images("validation")))
+    batch = trainer.draw()
+    world = trainer.task.world(trainer.model, batch)
+    said = rollout(trainer.model, world, batch)["step_logits"].argmax(-1)
+    asked = batch["labels"] >= 0
+    wrong = (said != batch["labels"])[asked].float().mean().item()
+    trainer.update(batch)
+    assert trainer.averages()["error"] == pytest.approx(wrong)
 
 
 def test_schedules_are_linear_and_a_constant_std_stays():
@@ -576,6 +609,7 @@ def test_the_three_sets_are_disjoint_and_differently_placed():
         ({"final_location_std": -0.1}, ValueError, "final_location_std is -0.1"),
         ({"clip_norm": None}, TypeError, "clip_norm is None"),
         ({"step_loss": 1.5}, ValueError, "step_loss is 1.5; give a number from 0 to 1"),
+        ({"precision": "half"}, ValueError, "precision is 'half'; choose one of"),
         ({"compile": "yes"}, TypeError, "compile is 'yes'; give True or False"),
         ({"baseline": "best"}, ValueError, "baseline is 'best'; choose one of"),
         ({"baseline": "leave-one-out"}, ValueError, "set it to 2 or more"),
@@ -762,8 +796,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu_the_captured_step_equals_the_eager_one():
-    ours, eager = a_trainer(device="cuda"), a_trainer(device="cuda")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_on_a_gpu_the_captured_step_equals_the_eager_one(precision):
+    options = {"device": "cuda", "precision": precision}
+    ours, eager = a_trainer(**options), a_trainer(**options)
     assert ours.update.__qualname__.startswith(captured.__name__)
     for _ in range(4):
         ours.update(ours.draw())

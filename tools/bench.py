@@ -35,6 +35,11 @@ BATCH = 512
 ROUNDS = 7
 # (image size, glimpses, patch size, scales): the sizes of the three tasks
 SIZES = ((28, 6, 8, 1), (60, 6, 12, 3), (100, 8, 12, 4))
+MODES = {
+    "eager": {},
+    "compiled": {"compile": True},
+    "bfloat16": {"precision": "bfloat16"},
+}
 GROWING = (28, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -68,11 +73,7 @@ def run(device: torch.device, seconds: float = 2.0) -> dict:
     figures["training"] = table(
         f"Training, batch {BATCH}; the bound is set by a {BATCH} x 256 x 256 product",
         ("size", "mode", "images/s", "GFLOP/s bound", "images/s bound", "share"),
-        (
-            training(device, seconds, mode, *size)
-            for size in SIZES
-            for mode in ("eager", "compiled")
-        ),
+        (training(device, seconds, mode, *size) for size in SIZES for mode in MODES),
     )
     if device.type == "cuda":
         figures["rollouts"] = table(
@@ -189,7 +190,7 @@ def drawing(device, seconds, size: int, patches: int) -> tuple:
 def training(device, seconds, mode: str, size: int, T: int, g: int, S: int) -> tuple:
     """Time a step of training beside a product of its matrices."""
     config = RAMConfig(glimpse_size=g, num_scales=S, num_glimpses=T)
-    step = a_step(device, config, size, BATCH, compile=mode == "compiled")
+    step = a_step(device, config, size, BATCH, **MODES[mode])
     a, b = torch.randn(BATCH, 256, device=device), torch.randn(256, 256, device=device)
     rates, bounds = [], []
     for _ in range(ROUNDS):
