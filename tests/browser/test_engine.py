@@ -7,6 +7,7 @@ import torch
 from live_scripts import weights as as_script
 from ramlib import RAMConfig, RecurrentAttentionModel, hybrid_loss, pretrained_names
 from ramlib.data import digits
+from ramlib.sensor import corner
 from ramlib.training import TrainConfig, adamw, new_model
 
 PAGE = '<!doctype html><html data-content_root="./"><meta charset="utf-8">'
@@ -106,10 +107,18 @@ def test_a_shipped_model_answers_as_in_python(run, name):
     out = halved(model)(images, draws=draws)
     found = run(model, images, draws)
     probs = steps(found, "probs", len(images))
-    assert (steps(found, "looked", len(images)) - out["looked"]).abs().max() < 1e-3
-    assert (probs - out["step_logits"].softmax(-1)).abs().max() < 1e-2
+    # On the edge between two pixels a rounding decides which is seen: leave those out.
+    sizes = [model.config.glimpse_size * 2**s for s in range(model.config.num_scales)]
+    edge = torch.zeros(len(images), dtype=torch.bool)
+    for size in sizes:
+        near = [corner(out["looked"] + e, size, 28) for e in (-1e-5, 1e-5)]
+        edge |= (near[0] != near[1]).flatten(1).any(dim=1)
+    assert edge.sum() <= 4
+    apart = (steps(found, "looked", len(images)) - out["looked"]).abs()
+    assert apart[~edge].max() < 1e-3
+    assert (probs - out["step_logits"].softmax(-1))[~edge].abs().max() < 1e-2
     answers = probs[:, -1].argmax(-1)
-    assert (answers == out["logits"].argmax(-1)).all()
+    assert (answers == out["logits"].argmax(-1))[~edge].all()
     # A place that moves by a hair may fall into another pixel: few answers change.
     assert (answers != before).sum() <= 2
 
