@@ -54,6 +54,7 @@ class TrainConfig:
         reward: "final" or "per-step"; see `hybrid_loss`.
         step_loss: share of the cross-entropy that is averaged over all glimpses.
         distillation: share of its target that is the average of an image's rollouts.
+        dropout: share of every glimpse feature that is dropped, at random, in training.
         evaluate_every: epochs between evaluations on the validation set.
         checkpoint_every: steps between checkpoints, besides one at every evaluation.
         seed: of the initial weights and of everything drawn.
@@ -79,6 +80,7 @@ class TrainConfig:
     reward: Reward = "final"
     step_loss: checks.Share = 0.0
     distillation: checks.Share = 0.0
+    dropout: Annotated[float, checks.Range(0, 0.95)] = 0.0
     evaluate_every: checks.Count = 1
     checkpoint_every: checks.Count = 500
     seed: checks.Seed = 0
@@ -241,11 +243,12 @@ class Trainer:
         self.groups = parameter_groups(model)
         looking = getattr(model, "location_network", None)
         self.std = None if looking is None else looking.std
-        if looking is None and config.final_location_std is not None:
-            raise ValueError(
-                f"final_location_std is {config.final_location_std}, but the model has "
-                "no location network; leave it out"
-            )
+        for name in ("final_location_std", "dropout"):
+            if looking is None and getattr(config, name):
+                raise ValueError(
+                    f"{name} is {getattr(config, name)}, but the model has no location "
+                    "network; leave it out"
+                )
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
         self.optimizer = adamw(model, config, self.learning_rate)
         self.sums = torch.zeros(len(STATISTICS) + 1, device=self.device)
@@ -276,7 +279,12 @@ class Trainer:
         these = slice(batch * c.batch_size, (batch + 1) * c.batch_size)
         chosen = self.order(epoch)[..., these].flatten()
         self.generator.manual_seed(mix(c.seed, self.step))
-        return self.task.draw(self.model, chosen, c.num_rollouts, self.generator)
+        batch = self.task.draw(self.model, chosen, c.num_rollouts, self.generator)
+        if c.dropout:
+            size = (*batch["location"].shape[:2], self.model.config.hidden_size)
+            chance = torch.rand(size, generator=self.generator, device=self.device)
+            batch["kept"] = (chance >= c.dropout) / (1 - c.dropout)  # (N, T, D)
+        return batch
 
     def _update(self, batch: dict[str, Tensor]) -> None:
         """Take one step of the optimiser; never waits for the device."""
@@ -297,7 +305,7 @@ class Trainer:
         """Roll out; give the loss and the statistics, with a 1 that counts the step."""
         c, labels = self.config, batch.get("labels")
         world = self.task.world(self.model, batch)
-        out = rollout(self.model, world, batch)
+        out = (dropped_rollout if c.dropout else rollout)(self.model, world, batch)
         how = c.baseline, c.reward, c.step_loss, c.num_rollouts, c.distillation
         losses = combine(out, labels, *how)
         with torch.no_grad():
@@ -401,6 +409,18 @@ class Trainer:
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
         return progress["seconds"]
+
+
+def dropped_rollout(model: nn.Module, world: World, batch: dict[str, Tensor]) -> dict:
+    """Roll out with dropout: glimpse features are multiplied by "kept", (N, T, D)."""
+    each = iter(batch["kept"].unbind(1))
+    hook = model.glimpse_network.register_forward_hook(
+        lambda network, given, feature: feature * next(each)
+    )
+    try:
+        return rollout(model, world, batch)
+    finally:
+        hook.remove()
 
 
 def train_in_turn(

@@ -78,9 +78,10 @@ def test_a_rival_that_does_not_fit_is_refused(config):
     how = TrainConfig(1, 50, device="cpu")
     with pytest.raises(ValueError, match=r"but the images have shape \(1, 28, 28\)"):
         RivalTrainer(model, a_task(), how)
-    narrowing = TrainConfig(1, 50, device="cpu", final_location_std=0.1)
-    with pytest.raises(ValueError, match="no location network"):
-        RivalTrainer(Rival(RivalConfig("connected", 8)), a_task(), narrowing)
+    for name in ("final_location_std", "dropout"):
+        looking = TrainConfig(1, 50, device="cpu", **{name: 0.1})
+        with pytest.raises(ValueError, match=f"{name} is 0.1.*no location network"):
+            RivalTrainer(Rival(RivalConfig("connected", 8)), a_task(), looking)
     with pytest.raises(ValueError, match="image_size is 9"):
         RivalConfig("convolutional", image_size=9)
 

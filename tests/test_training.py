@@ -29,6 +29,7 @@ from ramlib.training import (
     TrainConfig,
     Trainer,
     captured,
+    dropped_rollout,
     mix,
     new_model,
     train,
@@ -199,6 +200,33 @@ def test_compiling_is_done_when_asked_and_changes_nothing(monkeypatch):
         torch.testing.assert_close(
             compiled.tensors()[name], tensor, rtol=1e-4, atol=1e-5
         )
+
+
+def test_dropout_drops_a_share_of_every_feature_and_keeps_the_mean():
+    trainer, plain = a_trainer(dropout=0.25, epochs=4), a_trainer(epochs=4)
+    batch, without = trainer.draw(), plain.draw()
+    kept = batch.pop("kept")
+    assert_equal(batch, without)  # nothing else is drawn otherwise
+    assert kept.shape == (*batch["location"].shape[:2], TINY.hidden_size)
+    assert sorted(set(kept.flatten().tolist())) == pytest.approx([0, 4 / 3])
+    assert kept.mean() == pytest.approx(1, abs=0.03)
+    trainer.step = 1
+    assert not torch.equal(kept, trainer.draw()["kept"])
+    model, world = trainer.model, trainer.task.world(trainer.model, batch)
+    out, state = dropped_rollout(model, world, batch | {"kept": kept}), None
+    for t, glimpse in enumerate(out["glimpses"]):
+        feature = model.glimpse_network(glimpse, out["looked"][:, t]) * kept[:, t]
+        state = model.core(feature, state)
+        assert torch.equal(model.core.hidden(state), out["hidden"][:, t])
+    losses = [one._losses(one.draw())[0] for one in (a_trainer(dropout=0.25), plain)]
+    assert not torch.equal(*losses)
+    assert torch.equal(rollout(model, world, batch)["looked"], plain_looks(plain))
+
+
+def plain_looks(trainer):
+    batch = trainer.draw()
+    world = trainer.task.world(trainer.model, batch)
+    return rollout(trainer.model, world, batch)["looked"]
 
 
 def test_bfloat16_rounds_the_products_and_leaves_the_weights():
@@ -373,7 +401,7 @@ COMMAND = [
     sys.executable, "-m", "ramlib", "train", "--preset", "digits", "--epochs", "30",
     "--evaluate-every", "9", "--checkpoint-every", "10", "--num-glimpses", "3",
     "--hidden-size", "64", "--threads", "1", "--device", "cpu", "--quiet", "--resume",
-    "--folder",
+    "--dropout", "0.1", "--folder",
 ]  # fmt: skip
 
 
@@ -609,6 +637,7 @@ def test_the_three_sets_are_disjoint_and_differently_placed():
         ({"final_location_std": -0.1}, ValueError, "final_location_std is -0.1"),
         ({"clip_norm": None}, TypeError, "clip_norm is None"),
         ({"step_loss": 1.5}, ValueError, "step_loss is 1.5; give a number from 0 to 1"),
+        ({"dropout": 1.0}, ValueError, "dropout is 1.0; give a number from 0 to 0.95"),
         ({"precision": "half"}, ValueError, "precision is 'half'; choose one of"),
         ({"compile": "yes"}, TypeError, "compile is 'yes'; give True or False"),
         ({"baseline": "best"}, ValueError, "baseline is 'best'; choose one of"),
